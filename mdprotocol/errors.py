@@ -1,0 +1,69 @@
+"""The error tree. Everything a user can cause derives from `MDProtocolError`; anything else is our bug (exit code 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class MDProtocolError(Exception):
+    """Base of every error that the program raises on purpose."""
+
+
+class UsageError(MDProtocolError):
+    """The protocol, a file it names or the command line is wrong: exit code 2."""
+
+
+class CheckpointError(UsageError, ValueError):
+    """A checkpoint cannot be read, or is not what its card says."""
+
+
+class StructureError(UsageError, ValueError):
+    """A system cannot be built, or a model cannot treat it."""
+
+
+class PluginError(UsageError):
+    """A plugin cannot be loaded, collides with another, or breaks its contract."""
+
+
+class StoreError(MDProtocolError):
+    """A results folder cannot be read or written."""
+
+
+class NotMeasurable(MDProtocolError):
+    """Raised by a metric that cannot measure this run; the text says why. It becomes NOT MEASURED, never a pass."""
+
+
+class ReferenceFailure(MDProtocolError):
+    """The reference gave no label for a configuration (for example: its SCF did not converge)."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong with a protocol, at the place where the user wrote it.
+
+    Attributes:
+        file: the path as the user gave it.
+        line, column: 1-based.
+        path: dotted path in the document, such as `simulations.nve.timestep_fs`.
+        message: what is wrong; what is allowed; the nearest valid name.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        return f"{self.file}:{self.line}:{self.column}: {where}{self.message}"
+
+
+@dataclass
+class ProtocolError(UsageError):
+    """All problems of a protocol at once, in the order of the file."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in sorted(self.problems))

@@ -1,0 +1,131 @@
+"""A plan as data: runs, the batches that step together, probes, and what each criterion is measured from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mdprotocol.components import Integrator, Model, ProbeMetric, Structure
+from mdprotocol.protocol.schema import Equilibration, Guards
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a batch of runs has in common: everything of a simulation but temperature and replica, in whole steps."""
+
+    integrator: Integrator
+    timestep_fs: float
+    steps: int
+    record_every: int
+    """Steps between frames; the frame of step 0 is always there."""
+    reference_every: int
+    """Frames between two labels; 0 for none."""
+    guard_every: int
+    guards: Guards
+    equilibration: Equilibration | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model × system × simulation × temperature × replica."""
+
+    model: str
+    system: str
+    simulation: str
+    temperature_K: float
+    replica: int
+    seed: int
+    settings: RunSettings
+    identity: str
+    """SHA-256 over everything that determines the run's dataset."""
+
+    @property
+    def id(self) -> str:
+        """Relative path in the results folder, without suffix: runs/<model>/<system>/<simulation>/T300K_r0."""
+        return f"runs/{self.model}/{self.system}/{self.simulation}/T{self.temperature_K:g}K_r{self.replica}"
+
+    @property
+    def path(self) -> str:
+        return self.id + ".nc"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One probe metric on one model × system."""
+
+    model: str
+    system: str
+    metric: str
+    component: ProbeMetric
+    seed: int
+    batch_sizes: tuple[int, ...]
+    identity: str
+
+    @property
+    def id(self) -> str:
+        return f"probes/{self.model}/{self.system}/{self.metric}"
+
+    @property
+    def path(self) -> str:
+        return self.id + ".nc"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Runs of one model and one RunSettings that step together (one or several systems). Fixed at planning."""
+
+    model: str
+    component: Model
+    reference: Model | None
+    settings: RunSettings
+    runs: tuple[Run, ...]
+    structures: Mapping[str, Structure]
+    base: str
+    """Folder of the protocol, for relative paths."""
+
+
+@dataclass(frozen=True)
+class ProbeBatch:
+    """Probes of one model, done one after the other in one task (timing must not compete with itself)."""
+
+    model: str
+    component: Model
+    probes: tuple[Probe, ...]
+    structures: Mapping[str, Structure]
+    base: str
+
+
+@dataclass(frozen=True)
+class CriterionSource:
+    """What a criterion will be measured from."""
+
+    criterion: str
+    quantity: str
+    units: str
+    runs: Mapping[str, tuple[str, ...]]
+    """Model -> ids of the runs (or probes)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that will be done, known before the first step."""
+
+    runs: tuple[Run, ...]
+    probes: tuple[Probe, ...]
+    batches: tuple[Batch, ...]
+    probe_batches: tuple[ProbeBatch, ...]
+    structures: Mapping[str, Structure]
+    sources: tuple[CriterionSource, ...]
+    warnings: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def atom_steps(self) -> int:
+        """Atoms × steps over all runs, equilibration included: what the time estimate is made of."""
+        return sum(len(self.structures[r.system]) * total_steps(r.settings) for r in self.runs)
+
+
+def total_steps(settings: RunSettings) -> int:
+    """Steps of a run, equilibration included."""
+    stage = settings.equilibration
+    return settings.steps + (round(stage.duration_ps * 1000 / stage.timestep_fs) if stage else 0)

@@ -1,0 +1,148 @@
+"""The protocol as data: what may stand in the YAML file, with units in the names and bounds on every number.
+
+`Protocol` is typed by the contracts (`Integrator`, `Metric`, ...); `protocol.typed` builds the subclass in which each of
+them is the union of the registered plugins, so that YAML validates straight into components.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, model_validator
+
+from mdprotocol.components import Executor, Integrator, Metric, Model, Reporter, SystemSource
+from mdprotocol.verdicts import Level
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+"""Names become folder and file names, so they are slugs."""
+Positive = Annotated[float, Field(gt=0)]
+Temperature = Annotated[float, Field(gt=0, le=20_000)]
+Timestep = Annotated[float, Field(gt=0, le=20)]
+
+DIMS = ("system", "simulation", "temperature")
+"""Coordinates of a measurement that a criterion can select (`where`) and group by (`per`)."""
+
+
+class Section(BaseModel):
+    """Base of all parts of a protocol: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class Guards(Section):
+    """What ends a run early, as a failure with its cause."""
+
+    max_temperature_factor: Annotated[float, Field(gt=1)] = 5.0
+    """Runaway: kinetic temperature above this multiple of the target plus `max_temperature_offset_K`."""
+    max_temperature_offset_K: Annotated[float, Field(ge=0)] = 500.0
+    bond_stretch: Annotated[float, Field(gt=1)] | None = 1.8
+    """Broken bond: an initial bond longer than this multiple of its initial length; null switches it off."""
+    new_bond: Annotated[float, Field(gt=0, le=1.2)] | None = 0.85
+    """New bond: two atoms not bonded at the start closer than this multiple of the sum of their covalent radii."""
+    check_every_fs: Positive = 5.0
+
+
+class Equilibration(Section):
+    """A thermostatted stage before production; its frames are not kept."""
+
+    integrator: SerializeAsAny[Integrator] | None = None
+    """Langevin with a friction of 10/ps where none is given."""
+    duration_ps: Positive = 1.0
+    timestep_fs: Timestep = 0.5
+
+
+class Simulation(Section):
+    """Runs with one integrator: temperatures × replicas × time steps for each chosen system."""
+
+    integrator: SerializeAsAny[Integrator]
+    timestep_fs: Timestep | Annotated[list[Timestep], Field(min_length=1, max_length=32)]
+    """One time step, or a list: each becomes a simulation of its own, named `<name>_<dt>fs`."""
+    duration_ps: Positive
+    temperatures_K: Annotated[list[Temperature], Field(min_length=1, max_length=64)]
+    replicas: Annotated[int, Field(ge=1, le=10_000)] = 4
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
+    """One seed a replica; derived from the protocol's seed where absent."""
+    systems: list[Name] | None = None
+    """Names of systems; all where absent."""
+    models: list[Name] | None = None
+    """Names of models; all where absent."""
+    equilibration: Equilibration | None = None
+    record_every_fs: Positive = 10.0
+    reference_every_fs: Positive | None = 100.0
+    """Frames given to the reference; null for none. Rounded to a multiple of `record_every_fs`."""
+    guards: Guards = Guards()
+
+    @model_validator(mode="after")
+    def _seeds_fit(self) -> Simulation:
+        if self.seeds is not None and len(self.seeds) != self.replicas:
+            raise ValueError(f"seeds has {len(self.seeds)} entries for {self.replicas} replicas; give one a replica")
+        return self
+
+
+class Criterion(Section):
+    """A bound on a measured quantity.
+
+    It is judged in every cell that `per` spans and `where` keeps; replicas are the independent units of a cell, and the
+    criterion's outcome is that of its worst cell.
+    """
+
+    level: Level
+    metric: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_]+$")]
+    """`<metric>.<quantity>`; the metric is a key of `metrics:` or the type of a registered metric."""
+    max: float | None = None
+    min: float | None = None
+    units: str | None = None
+    """If given, it must be the quantity's unit: a guard against bounds in the wrong unit."""
+    where: dict[Literal["system", "simulation", "temperature"], str | float | list[str | float]] = {}
+    """Coordinates to keep; a simulation with a list of time steps may be named by its own name or an expanded one."""
+    per: list[Literal["system", "simulation", "temperature"]] = ["system", "simulation", "temperature"]
+    """Dims that span the cells; over the dims left out, values are pooled like replicas."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Criterion:
+        if self.max is None and self.min is None:
+            raise ValueError("a criterion needs `max`, `min` or both")
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
+class RecommendedUse(Section):
+    """A use granted to a model when everything it requires has passed."""
+
+    use: str
+    requires: Annotated[list[str], Field(min_length=1)]
+    """Criteria by name, or `must`, `should`, `nice` for all criteria of that level."""
+    text: str = ""
+
+
+class Protocol(Section):
+    """A protocol: models, systems, simulations, metrics and the criteria that decide, written down beforehand."""
+
+    mdprotocol: Literal[1]
+    """Version of this format."""
+    name: Name
+    description: str = ""
+    extends: str | None = None
+    """Another protocol that this one changes: mappings are merged, everything else replaced; null removes a key."""
+    plugins: list[str] = []
+    """Modules, or paths relative to this file (run only with --allow-local-plugins)."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    models: Annotated[dict[Name, SerializeAsAny[Model]], Field(min_length=1)]
+    reference: SerializeAsAny[Model] | None = None
+    systems: Annotated[dict[Name, SerializeAsAny[SystemSource]], Field(min_length=1)]
+    simulations: dict[Name, Simulation] = {}
+    metrics: dict[Name, SerializeAsAny[Metric]] = {}
+    """Metrics with options of their own; any registered metric can be used in a criterion without standing here."""
+    criteria: Annotated[dict[Name, Criterion], Field(min_length=1)]
+    recommendations: list[RecommendedUse] = []
+    reports: list[SerializeAsAny[Reporter]] | None = None
+    """Reporters; all registered ones with their defaults where absent."""
+    executor: SerializeAsAny[Executor] | None = None
+    """`processes` with one worker a core where absent."""
+
+    def plain(self) -> dict[str, Any]:
+        """The resolved protocol as plain data, every default written out."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,119 @@
+"""The words of a verdict: measurement, outcome of a criterion, decision on a model. Plain data, no rules (see assess)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """Outcome of a criterion."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NOT_MEASURED = "NOT MEASURED"
+
+
+class Decision(StrEnum):
+    """Decision on a model."""
+
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    UNDECIDED = "UNDECIDED"
+
+
+class Level(StrEnum):
+    """How much a criterion weighs: `must` decides, `should` limits the recommended uses, `nice` informs."""
+
+    MUST = "must"
+    SHOULD = "should"
+    NICE = "nice"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number with its uncertainty, in one cell (a model, a system, a simulation, a temperature).
+
+    Attributes:
+        quantity: `metric.quantity`, such as `force_error.rmse`.
+        units: unit of value, standard_error, low, high and samples.
+        value: the pooled value; NaN when `reason` is given.
+        standard_error: standard error of `value`; 0 for exact quantities.
+        low, high: confidence interval at `confidence`.
+        samples: one value per independent unit (replica).
+        where: the cell's coordinates by dim name (`model`, `system`, `simulation`, `temperature`, ...).
+        runs: run ids (relative paths in the results folder) that it was measured from.
+        reason: why it could not be measured; empty when it was.
+    """
+
+    quantity: str
+    units: str
+    value: float
+    standard_error: float
+    low: float
+    high: float
+    confidence: float
+    samples: tuple[float, ...]
+    where: Mapping[str, str | float]
+    runs: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A criterion in one cell."""
+
+    measurement: Measurement
+    outcome: Outcome
+    advice: str = ""
+    """For INCONCLUSIVE: what would decide it (how many more replicas)."""
+
+
+@dataclass(frozen=True)
+class CriterionResult:
+    """A criterion judged: its outcome is that of its worst cell."""
+
+    name: str
+    level: Level
+    description: str
+    quantity: str
+    units: str
+    minimum: float | None
+    maximum: float | None
+    outcome: Outcome
+    cells: tuple[CellResult, ...] = ()
+    reason: str = ""
+    """Why it was NOT MEASURED as a whole (no cell at all), else empty."""
+
+    @property
+    def worst(self) -> CellResult | None:
+        """The cell that decided: first of the worst outcome, nearest to (or furthest beyond) its bound."""
+        return self.cells[0] if self.cells else None
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A use that the protocol's rules grant or refuse, with the criteria that stood in its way."""
+
+    use: str
+    granted: bool
+    blocked_by: tuple[str, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class ModelVerdict:
+    """The verdict on one model."""
+
+    model: str
+    decision: Decision
+    reasons: tuple[str, ...]
+    criteria: tuple[CriterionResult, ...]
+    recommendations: tuple[Recommendation, ...] = ()
+    runs_planned: int = 0
+    runs_completed: int = 0
+    runs_failed: int = 0
+    runs_missing: int = 0
+    notes: tuple[str, ...] = field(default=())
