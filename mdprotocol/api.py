@@ -1,6 +1,7 @@
 """What plugins import: contracts, vocabulary and the hook marker. Everything here is public and stable."""
 
 from mdprotocol.components import (
+    ComparisonMetric,
     Component,
     Evaluation,
     Evaluator,

@@ -4,6 +4,7 @@
     SystemSource       build()           -> Structure       one molecule or periodic structure
     Integrator         start(), step()                      advances a batch in place
     Metric             measure(run)      -> values          numbers from the dataset of one run
+    ComparisonMetric   compare(run, ref) -> values          the same from a run and the reference's run of equal seed
     ProbeMetric        probe(), measure()                   numbers from a short calculation on the model itself
     Reporter           render(report)    -> files           one kind of output
     Executor           execute(tasks)    -> results         where and how tasks run
@@ -330,6 +331,21 @@ class Metric(Component):
 
         Raises:
             NotMeasurable: this run cannot be measured, with the reason.
+        """
+
+
+class ComparisonMetric(Metric):
+    """Base of metrics that compare a model's trajectory with the reference's own (`reference_trajectory: true`)."""
+
+    def measure(self, run: xr.Dataset) -> Values:
+        raise TypeError(f"{self.type} compares two runs; call compare(run, reference)")
+
+    @abstractmethod
+    def compare(self, run: xr.Dataset, reference: xr.Dataset) -> Values:
+        """Measure one run against the reference's run of the same system, simulation, temperature, replica and seed.
+
+        Raises:
+            NotMeasurable: as in `Metric.measure`.
         """
 
 

@@ -19,6 +19,9 @@ Positive = Annotated[float, Field(gt=0)]
 Temperature = Annotated[float, Field(gt=0, le=20_000)]
 Timestep = Annotated[float, Field(gt=0, le=20)]
 
+REFERENCE = "reference"
+"""Name under which the reference's own runs are stored; no model may take it."""
+
 DIMS = ("system", "simulation", "temperature")
 """Coordinates of a measurement that a criterion can select (`where`) and group by (`per`)."""
 
@@ -70,6 +73,8 @@ class Simulation(Section):
     record_every_fs: Positive = 10.0
     reference_every_fs: Positive | None = 100.0
     """Frames given to the reference; null for none. Rounded to a multiple of `record_every_fs`."""
+    reference_trajectory: bool = False
+    """Run the reference too, with the same seeds, as the model named `reference`: for comparison metrics."""
     guards: Guards = Guards()
 
     @model_validator(mode="after")
