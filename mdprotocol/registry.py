@@ -7,7 +7,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -68,9 +68,13 @@ class Registry:
         found = [entry for kind in kinds for entry in self.entries[kind].values()]
         return tuple(entry.component for entry in sorted(found, key=lambda entry: entry.name))
 
-    def __iter__(self) -> Iterable[Registered]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Registered]:
         for kind in self.entries:
             yield from (self.entries[kind][name] for name in sorted(self.entries[kind]))
+
+    def origins(self) -> tuple[str, ...]:
+        """The plugins that brought something, sorted."""
+        return tuple(sorted({entry.origin for entry in self}))
 
 
 def build_registry(sources: Sequence[str] = (), base: Path | None = None) -> Registry:

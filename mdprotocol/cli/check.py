@@ -1,0 +1,24 @@
+"""mdprotocol check PROTOCOL: what would be done, how long it takes, what each criterion is measured from."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mdprotocol import app
+from mdprotocol.cli import options
+from mdprotocol.plan.describe import describe
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("check", help="check a protocol and print its plan", description=__doc__)
+    options.add_protocol(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Check it."""
+    prepared, plan = app.check(options.source(args))
+    print("\n".join(describe(prepared.protocol, plan)))
+    return 0

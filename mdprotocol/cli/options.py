@@ -1,0 +1,55 @@
+"""Options that several commands share, and what they mean for the app."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from pathlib import Path
+
+from mdprotocol.app import Source
+
+
+def add_protocol(parser: argparse.ArgumentParser) -> None:
+    """PROTOCOL and what goes with it."""
+    parser.add_argument("protocol", type=Path, metavar="PROTOCOL", help="the YAML protocol")
+    add_loading(parser)
+
+
+def add_results(parser: argparse.ArgumentParser, name: str = "results") -> None:
+    """RESULTS, a folder that `run` wrote."""
+    parser.add_argument(name, type=Path, metavar=name.upper(), help="a results folder")
+
+
+def add_loading(parser: argparse.ArgumentParser) -> None:
+    """--set, --plugin, --allow-local-plugins."""
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides", help="override a protocol's value"
+    )
+    parser.add_argument("--plugin", action="append", default=[], metavar="PATH|MODULE", help="load a plugin")
+    parser.add_argument(
+        "--allow-local-plugins", action="store_true", help="run plugin code that the protocol names by a local path"
+    )
+
+
+def source(args: argparse.Namespace) -> Source:
+    """What to read, from the arguments of `add_protocol`."""
+    return loading(Source(args.protocol), args)
+
+
+def loading(base: Source, args: argparse.Namespace) -> Source:
+    """`base` with the arguments of `add_loading`."""
+    return dataclasses.replace(
+        base,
+        overrides=tuple(args.overrides),
+        plugins=tuple(args.plugin),
+        allow_local=lambda name: args.allow_local_plugins or _ask(name),
+    )
+
+
+def _ask(name: str) -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()) or "CI" in os.environ:
+        return False
+    print(f"The protocol wants to run plugin code from '{name}'. Run it? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,30 @@
+"""The verdict on the terminal: one line a model, the criteria that stand in its way, where to read on."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.text import Text
+
+from mdprotocol.app import Finished
+from mdprotocol.verdicts import Decision, ModelVerdict
+
+STYLES = {Decision.APPROVED: "bold green", Decision.REJECTED: "bold red", Decision.UNDECIDED: "bold yellow"}
+
+
+def print_verdicts(finished: Finished) -> None:
+    """Print to stdout; colours only on a terminal."""
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    for verdict in finished.verdicts:
+        console.print(_headline(verdict))
+        for reason in verdict.reasons:
+            console.print(Text(f"  {reason}"))
+        granted = [use.use for use in verdict.recommendations if use.granted]
+        if verdict.recommendations:
+            console.print(Text(f"  recommended for: {', '.join(granted) or 'nothing that the protocol names'}"))
+    console.print(Text(f"read {finished.folder / 'verdict.md'}"))
+
+
+def _headline(verdict: ModelVerdict) -> Text:
+    return Text.assemble((str(verdict.decision), STYLES[verdict.decision]), f"  {verdict.model}")
