@@ -6,6 +6,7 @@ from mdprotocol.components import (
     Evaluation,
     Evaluator,
     Executor,
+    Figure,
     ForceField,
     Integrator,
     MDState,
@@ -35,6 +36,7 @@ from mdprotocol.errors import (
     UsageError,
 )
 from mdprotocol.hookspecs import hookimpl
+from mdprotocol.report import escape, numbers, summary, tables
 from mdprotocol.units import (
     AMU_EV_FS2_PER_A2,
     BOHR_A,

@@ -386,6 +386,26 @@ class RunRow:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """One figure of a report.
+
+    Attributes:
+        path: relative path in the results folder, `figures/<name>.png`.
+        title, caption: one line; what to look for.
+        png: the picture; empty where there was nothing to draw.
+        missing: why there is no picture, else empty.
+        model: the model it shows; empty where it shows all.
+    """
+
+    path: str
+    title: str
+    caption: str
+    png: bytes = b""
+    missing: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
     """All that a reporter may show. Nothing is computed from it but layout."""
 
@@ -401,6 +421,8 @@ class Report:
     """Run id -> its dataset (lazy)."""
     command: str = ""
     """Command that reproduces the results."""
+    figures: Callable[[], Sequence[Figure]] = tuple
+    """Draws all figures; once, however many reporters ask."""
 
     def criteria(self) -> Iterator[tuple[ModelVerdict, CriterionResult]]:
         """Every criterion of every model."""

@@ -1,0 +1,103 @@
+"""All figures of a report, as PNG. A figure without data is left out with the reason; it never stops a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mdprotocol.components import Figure, Report
+from mdprotocol.report import escape
+from mdprotocol.report.figures import models, overview, parity, structures, style, timelines
+from mdprotocol.report.figures.series import Material, NothingToDraw
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Material], bytes]
+
+
+OF_A_MODEL = (
+    _Drawing(
+        "criteria",
+        "Criteria at a glance",
+        "How much of its bound each criterion uses: left of the line is inside. The marker is the worst cell, the bar "
+        "its confidence interval, faint dots are the other cells.",
+        overview.overview,
+    ),
+    _Drawing(
+        "energy",
+        "Energy conservation",
+        "Conserved energy minus its start; every replica is a line, and the one that strays furthest is drawn thick.",
+        timelines.energy,
+    ),
+    _Drawing(
+        "temperature",
+        "Temperature",
+        "Kinetic temperature, running mean over 0.5 ps; dashed: the target. At constant energy a small molecule's "
+        "replicas differ.",
+        timelines.temperature,
+    ),
+    _Drawing(
+        "force_error",
+        "Force error along the trajectories",
+        "Root mean square difference to the reference's forces at the same positions; thin: replicas, thick: all of a "
+        "temperature together, dotted: the bound.",
+        timelines.force_error,
+    ),
+    _Drawing(
+        "parity",
+        "Forces of the model and of the reference",
+        "Every force component of every labelled frame of the runs above, all temperatures together; darker is denser "
+        "(logarithmic).",
+        parity.parity,
+    ),
+    _Drawing(
+        "structures",
+        "Structures along the trajectory",
+        "First, middle and last frame of the hottest run of each system, or of a failed one; turned onto the first "
+        "frame.",
+        structures.structures,
+    ),
+)
+
+
+def draw_all(report: Report) -> tuple[Figure, ...]:
+    """Figures of each model, then those of all models together."""
+    with style.styled():
+        return (*_together(report), *(f for verdict in report.verdicts for f in _of_model(Material(report, verdict))))
+
+
+def _of_model(material: Material) -> Iterator[Figure]:
+    model = material.verdict.model
+    several = len(material.report.verdicts) > 1
+    for drawing in OF_A_MODEL:
+        title = f"{drawing.title}: {model}" if several else drawing.title
+        path = f"figures/{drawing.name}_{escape.file_name(model)}.png"
+        yield _figure(path, title, drawing.caption, lambda d=drawing: d.draw(material), model)  # type: ignore[misc]
+
+
+def _together(report: Report) -> Iterator[Figure]:
+    yield _figure(
+        "figures/trade_off.png",
+        "Accuracy against speed",
+        "Worst force error against the time of one step; lower left is better, the colour is the decision.",
+        lambda: models.trade_off(report),
+    )
+    yield _figure(
+        "figures/speed.png",
+        "Time a step",
+        "Median time of one step, after warm-up, on the machine named below.",
+        lambda: models.speed(report),
+    )
+
+
+def _figure(path: str, title: str, caption: str, draw: Callable[[], bytes], model: str = "") -> Figure:
+    try:
+        return Figure(path, title, caption, draw(), model=model)
+    except NothingToDraw as reason:
+        return Figure(path, title, caption, missing=str(reason), model=model)
+    except Exception as error:  # a report without this figure is worth more than no report
+        return Figure(path, title, caption, missing=f"could not be drawn ({type(error).__name__}: {error})", model=model)

@@ -1,0 +1,87 @@
+"""Figures about models rather than runs: time a step by batch size, and accuracy against speed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from mdprotocol.components import Report
+from mdprotocol.report import summary
+from mdprotocol.report.figures import style
+from mdprotocol.report.figures.series import NothingToDraw
+from mdprotocol.verdicts import Measurement
+
+MARKERS = "osD^vPX*"
+
+
+def speed(report: Report) -> bytes:
+    """Median time a step for every model and system; against batch size where there are several."""
+    found = {v.model: summary.find(report, "inference_time.median_ms", v.model) for v in report.verdicts}
+    if not any(found.values()):
+        raise NothingToDraw("inference time was not measured")
+    sizes = {_batch(m) for measured in found.values() for m in measured}
+    if len(found) < 2 and len(sizes) < 2:
+        raise NothingToDraw("one model at one batch size: the number is in the table")
+    canvas, axes = style.panels(1, 1, width=5.2, height=3.0)
+    (_against_batch if len(sizes) > 1 else _bars)(axes[0, 0], found)
+    return style.png(canvas)
+
+
+def trade_off(report: Report) -> bytes:
+    """Worst force RMSE against time a step, one point a model."""
+    points = [(v, _worst_rmse(report, v.model), _slowest(report, v.model)) for v in report.verdicts]
+    known = [(v, rmse, ms) for v, rmse, ms in points if math.isfinite(rmse) and math.isfinite(ms)]
+    if len(known) < 2:
+        raise NothingToDraw("it needs two models with a force error and a time")
+    canvas, axes = style.panels(1, 1, width=5.2, height=3.2)
+    one = axes[0, 0]
+    for (verdict, rmse, ms), marker in zip(known, MARKERS * len(known), strict=False):
+        colour = style.DECISION_COLOURS[verdict.decision]
+        label = style.short(f"{verdict.model}: {verdict.decision}")
+        one.plot(ms, rmse, marker, color=colour, markersize=9, label=label)
+    one.set_xscale("log")
+    one.set_ylim(bottom=0)
+    one.set_xlabel("time a step, one molecule (ms)")
+    one.set_ylabel("force RMSE, worst cell (eV/Å)")
+    one.legend()
+    return style.png(canvas)
+
+
+def _against_batch(axes: Any, found: dict[str, list[Measurement]]) -> None:
+    colours = [style.BLUE, style.VERMILLION, style.GREEN, style.ORANGE, style.GREY]
+    for i, (model, measured) in enumerate(found.items()):
+        for j, system in enumerate(dict.fromkeys(str(m.where.get("system", "")) for m in measured)):
+            line = sorted((_batch(m), m.value) for m in measured if str(m.where.get("system", "")) == system)
+            axes.plot(*zip(*line, strict=True), color=colours[i % len(colours)], marker=MARKERS[j % len(MARKERS)],
+                      markersize=4, linewidth=1.2, label=style.short(f"{model}, {system}"))  # fmt: skip
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlabel("copies in the batch")
+    axes.set_ylabel("time a step of the batch (ms)")
+    axes.legend()
+
+
+def _bars(axes: Any, found: dict[str, list[Measurement]]) -> None:
+    systems = list(dict.fromkeys(str(m.where.get("system", "")) for measured in found.values() for m in measured))
+    colours = [style.BLUE, style.ORANGE, style.GREEN, style.VERMILLION, style.GREY]
+    width = 0.8 / max(len(systems), 1)
+    for j, system in enumerate(systems):
+        here = [[m for m in measured if str(m.where.get("system", "")) == system] for measured in found.values()]
+        places = [i + (j - (len(systems) - 1) / 2) * width for i, ms in enumerate(here) if ms]
+        axes.bar(places, [ms[0].value for ms in here if ms], width * 0.9, color=colours[j % 5], label=style.short(system))
+    axes.set_xticks(range(len(found)), [style.short(model, 18) for model in found])
+    axes.set_ylabel("time a step (ms)")
+    axes.legend()
+
+
+def _batch(found: Measurement) -> float:
+    return next((float(value) for dim, value in found.where.items() if dim.startswith("batch")), 1.0)
+
+
+def _worst_rmse(report: Report, model: str) -> float:
+    found = summary.find(report, "force_error.rmse", model, summary.CELL)
+    return max((m.value for m in found), default=math.nan)
+
+
+def _slowest(report: Report, model: str) -> float:
+    return max((m.value for m in summary.single_molecule_times(report, model)), default=math.nan)

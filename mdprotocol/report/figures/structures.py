@@ -1,0 +1,123 @@
+"""Pictures along a trajectory: the first, the middle and the last frame of the hottest (or a failed) run of each system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols, covalent_radii
+from ase.data.colors import jmol_colors
+from matplotlib.patches import Circle
+
+from mdprotocol.components import RunRow
+from mdprotocol.report.figures import style
+from mdprotocol.report.figures.series import Material, NothingToDraw
+from mdprotocol.units import FS_PER_PS
+
+BOND_FACTOR = 1.25
+"""Two atoms are drawn as bonded up to this multiple of the sum of their covalent radii."""
+ATOM_SCALE = 0.45
+MOST_SYSTEMS = 6
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Three frames of one run: numbers (n,), positions (3, n, 3) Å, times (3,) ps."""
+
+    row: RunRow
+    numbers: np.ndarray
+    positions: np.ndarray
+    times: np.ndarray
+
+
+def structures(material: Material) -> bytes:
+    """A row a system, a column a frame."""
+    found = [s for s in map(lambda row: _read(material, row), _chosen(material)) if s is not None]
+    if not found:
+        raise NothingToDraw("no run kept positions")
+    canvas, axes = style.panels(len(found), 3, width=2.6, height=2.3)
+    for line, snapshots in zip(axes, found, strict=True):
+        _draw_row(line, snapshots)
+    return style.png(canvas)
+
+
+def _chosen(material: Material) -> list[RunRow]:
+    """For each system a failed run if there is one, else the hottest."""
+    rows = [s.row for s in material.all]
+    names = list(dict.fromkeys(row.system for row in rows))[:MOST_SYSTEMS]
+    return [
+        max((r for r in rows if r.system == name), key=lambda r: (r.outcome == "failed", r.temperature_K))
+        for name in names
+    ]
+
+
+def _read(material: Material, row: RunRow) -> Snapshots | None:
+    with material.report.open_run(row.run) as dataset:
+        if "position" not in dataset or not dataset.sizes.get("frame"):
+            return None
+        frames = [0, dataset.sizes["frame"] // 2, dataset.sizes["frame"] - 1]
+        chosen = dataset.isel(frame=frames)
+        numbers = np.asarray(chosen["atomic_number"].values, dtype=int)
+        return Snapshots(row, numbers, chosen["position"].values.astype(float), chosen["time"].values / FS_PER_PS)
+
+
+def _draw_row(line: Any, snapshots: Snapshots) -> None:
+    flat = np.stack([_aligned(p, snapshots.positions[0]) for p in snapshots.positions])
+    plane = _best_plane(flat[0])
+    views = np.nan_to_num(flat @ plane.T)
+    low, high = views[..., :2].min(axis=(0, 1)) - 0.9, views[..., :2].max(axis=(0, 1)) + 0.9
+    for axes, view, time in zip(line, views, snapshots.times, strict=True):
+        draw_molecule(axes, snapshots.numbers, view)
+        axes.set_xlim(low[0], high[0])
+        axes.set_ylim(low[1], high[1])
+        axes.set_aspect("equal")
+        axes.set_axis_off()
+        axes.set_title(f"{time:g} ps", fontsize=8, color=style.SOFT, fontweight="normal")
+    row = snapshots.row
+    state = ", failed" if row.outcome == "failed" else ""
+    line[0].set_title(style.short(f"{row.system}, {row.temperature_K:g} K{state}: {snapshots.times[0]:g} ps", 44))
+
+
+def _aligned(positions: np.ndarray, onto: np.ndarray) -> np.ndarray:
+    """Positions about their centre, turned onto another frame (Kabsch, Acta Cryst. A 32, 922 (1976))."""
+    moved, target = positions - positions.mean(axis=0), onto - onto.mean(axis=0)
+    if not np.isfinite(moved).all():
+        return moved
+    u, _, vt = np.linalg.svd(moved.T @ target)
+    u[:, -1] *= np.sign(np.linalg.det(u @ vt)) or 1.0
+    return moved @ u @ vt
+
+
+def _best_plane(positions: np.ndarray) -> np.ndarray:
+    """(3, 3) rows: principal axes, widest first, so that the molecule is seen from its flat side."""
+    axes = np.linalg.svd(positions - positions.mean(axis=0), full_matrices=True)[2]
+    signs = np.sign(axes[np.arange(3), np.abs(axes).argmax(axis=1)])
+    return axes * signs[:, None]
+
+
+def draw_molecule(axes: Any, numbers: np.ndarray, view: np.ndarray) -> None:
+    """Atoms as circles in the usual colours, nearer ones on top; bonds as lines between them.
+
+    Args:
+        numbers: (n,) atomic numbers.  view: (n, 3) Å; x and y are drawn, z is the depth.
+    """
+    radii = covalent_radii[numbers]
+    for i, j in _bonds(view, radii):
+        depth = float(min(view[i, 2], view[j, 2]))
+        axes.plot(*view[[i, j], :2].T, color="#7a7a7a", linewidth=2.5, zorder=depth - 0.1, solid_capstyle="round")
+    for number, place, radius in zip(numbers, view, radii, strict=True):
+        colour = jmol_colors[number]
+        circle = Circle(place[:2], ATOM_SCALE * radius + 0.12, facecolor=colour, edgecolor=style.INK, linewidth=0.8)
+        circle.set_zorder(float(place[2]))
+        axes.add_patch(circle)
+        if number != 1:
+            dark = float(np.dot(colour, (0.299, 0.587, 0.114))) < 0.5
+            axes.text(*place[:2], chemical_symbols[number], ha="center", va="center", fontsize=7,
+                      color="white" if dark else style.INK, zorder=float(place[2]) + 0.01)  # fmt: skip
+
+
+def _bonds(positions: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """(m, 2) pairs closer than `BOND_FACTOR` times the sum of their covalent radii."""
+    distance = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    return np.argwhere(np.triu(distance < BOND_FACTOR * (radii[:, None] + radii[None]), k=1))

@@ -1,0 +1,115 @@
+"""Energy, temperature and force error against time: a row of panels a simulation, a column a system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from mdprotocol.report.figures import style
+from mdprotocol.report.figures.series import Material, NothingToDraw, Series, grouped, running_mean, systems, thin
+
+MEAN_OVER_PS = 0.5
+"""Width of the running mean of the temperature: a small molecule's temperature swings within a femtosecond."""
+
+Panel = Callable[[Any, Sequence[Series], dict[float, Any]], None]
+
+
+def energy(material: Material) -> bytes:
+    """Conserved energy minus its start; the run that strays furthest is drawn thick."""
+    usable = [s for s in material.all if len(s.energy) > 1]
+    return _grid(material, usable, _energy_panel, "energy − start (meV/atom)", "no run recorded an energy")
+
+
+def temperature(material: Material) -> bytes:
+    """Kinetic temperature; the target is dashed."""
+    usable = [s for s in material.all if len(s.temperature) > 1]
+    return _grid(material, usable, _temperature_panel, "temperature (K)", "no run recorded a temperature")
+
+
+def force_error(material: Material) -> bytes:
+    """Force RMSE against the reference at each labelled frame; the bound is dotted."""
+    usable = [s for s in material.all if len(s.sample_time)]
+    bounds = [c.maximum for c in material.verdict.criteria if c.quantity.endswith("force_error.rmse")]
+    bound = min((b for b in bounds if b is not None), default=None)
+
+    def panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) -> None:
+        _force_panel(axes, found, colours)
+        if bound is not None:
+            axes.axhline(bound, color=style.INK, linestyle=":", linewidth=1)
+
+    return _grid(material, usable, panel, "force RMSE (eV/Å)", "no frame was given to the reference")
+
+
+def _grid(material: Material, usable: list[Series], draw: Panel, label: str, empty: str) -> bytes:
+    if not usable:
+        raise NothingToDraw(empty)
+    rows = [name for name in material.simulations if any(s.row.simulation == name for s in usable)]
+    columns = systems(usable)
+    colours = style.temperature_colours([s.row.temperature_K for s in usable])
+    cells = grouped(usable, "simulation", "system")
+    canvas, axes = style.panels(len(rows), len(columns))
+    for i, simulation in enumerate(rows):
+        for j, system in enumerate(columns):
+            found = cells.get((simulation, system), [])
+            if found:
+                draw(axes[i, j], found, colours)
+                axes[i, j].set_title(style.short(f"{system}, {simulation}"))
+                axes[i, j].margins(x=0.01)
+            else:
+                axes[i, j].set_axis_off()
+        axes[i, 0].set_ylabel(label)
+    for one in axes[-1]:
+        one.set_xlabel("time (ps)")
+    _legend(canvas, colours, any(s.failed for s in usable))
+    return style.png(canvas)
+
+
+def _legend(canvas: Any, colours: dict[float, Any], failed: bool) -> None:
+    handles = [Line2D([], [], color=colour, label=f"{t:g} K") for t, colour in colours.items()]
+    if failed:
+        handles.append(Line2D([], [], color=style.INK, marker="x", linestyle="", label="run failed here"))
+    canvas.legend(handles=handles, loc="outside upper right", ncols=min(len(handles), 8))
+
+
+def _energy_panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) -> None:
+    worst = max(found, key=lambda s: float(np.nanmax(np.abs(s.energy))))
+    for series in sorted(found, key=lambda s: s is worst):
+        width, alpha = (1.6, 1.0) if series is worst else (0.7, 0.45)
+        x, y = thin(series.time, series.energy)
+        axes.plot(x, y, color=colours[series.row.temperature_K], linewidth=width, alpha=alpha)
+        _mark_failure(axes, series, series.energy)
+    axes.axhline(0, color=style.SOFT, linewidth=0.6, zorder=0)
+
+
+def _temperature_panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) -> None:
+    for series in found:
+        colour = colours[series.row.temperature_K]
+        spacing = float(np.median(np.diff(series.time)))
+        width = round(MEAN_OVER_PS / spacing) if spacing > 0 else 1
+        smooth = running_mean(series.temperature, min(width, len(series.time) // 5))
+        axes.plot(*thin(series.time, smooth), color=colour, linewidth=0.9, alpha=0.7)
+        axes.axhline(series.row.temperature_K, color=colour, linestyle="--", linewidth=0.8, alpha=0.8)
+        _mark_failure(axes, series, smooth)
+    axes.set_ylim(bottom=0)
+
+
+def _force_panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) -> None:
+    for series in found:
+        y = series.force_rmse
+        x, y = thin(series.sample_time, y)
+        colour = colours[series.row.temperature_K]
+        axes.plot(x, y, color=colour, linewidth=0.6, alpha=0.35, marker="." if len(x) == 1 else "")
+    for (kelvin,), group in grouped(found, "temperature_K").items():
+        longest = max(group, key=lambda s: len(s.sample_time)).sample_time
+        stack = [s.force_rmse**2 for s in group]
+        mean = [np.sqrt(np.mean([y[k] for y in stack if k < len(y)])) for k in range(len(longest))]
+        axes.plot(*thin(longest, np.array(mean)), color=colours[kelvin], linewidth=1.8)
+    axes.set_ylim(bottom=0)
+
+
+def _mark_failure(axes: Any, series: Series, y: np.ndarray) -> None:
+    if series.failed:
+        axes.plot(series.time[-1:], y[-1:], marker="x", color=style.INK, markersize=6, linestyle="")

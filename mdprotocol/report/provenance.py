@@ -1,0 +1,150 @@
+"""What a result was made with: versions, hardware, seeds, checkpoint hashes, commit. Nothing that tells who or where."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from mdprotocol import __version__
+
+if TYPE_CHECKING:
+    from mdprotocol.protocol.schema import Protocol
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "numba",
+    "xarray",
+    "netCDF4",
+    "ase",
+    "tblite",
+    "pydantic",
+    "safetensors",
+    "matplotlib",
+)
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_ABSOLUTE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,]+[/\\])*([^\s/\\'\":,]+)")
+
+
+def collect_provenance(protocol: Protocol, base: Path) -> dict[str, Any]:
+    """Facts that a reader needs to judge or repeat a result, as plain data.
+
+    Args:
+        protocol: its seed, and the files of its models, which are hashed.
+        base: folder of the protocol; the commit is that of its repository, where there is one.
+    """
+    return {
+        "mdprotocol": __version__,
+        "protocol": protocol.name,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "seed": protocol.seed,
+        "checkpoints": dict(_checkpoints(protocol, base)),
+        "commit": commit(base),
+        "versions": versions(),
+        "hardware": hardware(),
+        "threads": threads(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide numbers; absent ones are left out."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Operating system, processor, memory, and the GPU where torch has been imported by someone else."""
+    facts: dict[str, Any] = {
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cpu": _cpu_model(),
+        "cores_physical": psutil.cpu_count(logical=False),
+        "cores_logical": psutil.cpu_count(logical=True),
+        "cores_usable": _usable_cores(),
+        "memory_GiB": round(psutil.virtual_memory().total / 2**30, 1),
+    }
+    gpu = _gpu()
+    return facts | ({"gpu": gpu} if gpu else {})
+
+
+def threads() -> dict[str, int | str]:
+    """Thread counts that were asked for in the environment, and torch's own where it is imported."""
+    found: dict[str, int | str] = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        found["torch"] = int(torch.get_num_threads())
+    return found
+
+
+def commit(folder: Path) -> str | None:
+    """Commit of the repository that holds `folder`, with `+changes` where tracked files differ from it."""
+    head = _git(folder, "rev-parse", "HEAD")
+    if not head:
+        return None
+    return head + ("+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+
+
+def without_absolute_paths(facts: Any) -> Any:
+    """The same data with every absolute path cut to its last part: a report goes to others, folders stay at home."""
+    if isinstance(facts, str):
+        return _ABSOLUTE.sub(r"\1", facts)
+    if isinstance(facts, Mapping):
+        return {str(key): without_absolute_paths(value) for key, value in facts.items()}
+    if isinstance(facts, list | tuple):
+        return [without_absolute_paths(value) for value in facts]
+    return facts
+
+
+def _checkpoints(protocol: Protocol, base: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Model -> file name -> SHA-256."""
+    for name, model in protocol.models.items():
+        files = [file for file in model.files(base) if file.is_file()]
+        if files:
+            yield name, {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _cpu_model() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return named[1].strip() if named else platform.processor() or platform.machine()
+
+
+def _usable_cores() -> int | None:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else psutil.cpu_count()
+
+
+def _gpu() -> str:
+    torch = sys.modules.get("torch")
+    cuda = getattr(torch, "cuda", None)
+    return str(cuda.get_device_name()) if cuda is not None and cuda.is_available() else ""

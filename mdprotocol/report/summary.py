@@ -1,0 +1,158 @@
+"""The key numbers of a model by system and temperature, and of several models side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from mdprotocol.components import Report
+from mdprotocol.report import numbers
+from mdprotocol.report.tables import Table, value_of
+from mdprotocol.verdicts import Measurement, ModelVerdict
+
+CELL = {"model", "system", "simulation", "temperature"}
+KEY_QUANTITIES: Mapping[str, str] = {
+    "force_error.rmse": "force RMSE",
+    "force_error.r2": "force R²",
+    "force_error.mae": "force MAE",
+    "force_error.angle": "force angle",
+    "energy_drift.per_atom": "energy drift",
+    "energy_fluctuation.per_atom": "energy fluctuation",
+    "temperature.mean": "temperature",
+    "stability.crashed": "crashed",
+}
+"""Quantities in the summary, in this order, with the names a reader knows. Others stand in the full table."""
+
+
+def canonical(report: Report, quantity: str) -> str:
+    """`metric.quantity` with the metric's type in place of the name that a protocol gave it."""
+    metric, _, name = quantity.partition(".")
+    section = report.protocol.get("metrics", {}).get(metric)
+    return f"{section['type']}.{name}" if isinstance(section, Mapping) and "type" in section else quantity
+
+
+def find(report: Report, quantity: str, model: str, dims: set[str] | None = None) -> list[Measurement]:
+    """Measurements of one quantity of one model, those without a value left out.
+
+    Args:
+        dims: keep only measurements with exactly these dims.
+    """
+    return [
+        m
+        for m in report.measurements
+        if canonical(report, m.quantity) == quantity
+        and m.where.get("model", model) == model
+        and (dims is None or set(m.where) == dims)
+        and math.isfinite(m.value)
+    ]
+
+
+def summary(report: Report, model: str) -> Table:
+    """Key quantities by simulation, system and temperature."""
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
+    for quantity in KEY_QUANTITIES:
+        for found in find(report, quantity, model, CELL):
+            cells.setdefault(_place(found), {})[quantity] = value_of(found)
+    used = [quantity for quantity in KEY_QUANTITIES if any(quantity in row for row in cells.values())]
+    columns = ("simulation", "system", "temperature", *(KEY_QUANTITIES[quantity] for quantity in used))
+    rows = ((*place, *(row.get(quantity, numbers.MISSING) for quantity in used)) for place, row in cells.items())
+    return Table(columns, tuple(rows))
+
+
+def _place(found: Measurement) -> tuple[str, str, str]:
+    temperature = found.where["temperature"]
+    shown = f"{temperature:g}" if isinstance(temperature, int | float) else temperature
+    return str(found.where["simulation"]), str(found.where["system"]), f"{shown} K"
+
+
+# ------------------------------------------------------------------------------------------------- several models
+
+
+def comparison(report: Report) -> Table:
+    """One row a model: size, speed, force error, decision."""
+    slowest = _largest(report)
+    columns = ("model", "decision", "parameters", "ms a step", "speed-up", "force RMSE (worst cell)", "runs failed")
+    rows = (
+        (
+            verdict.model,
+            str(verdict.decision),
+            _worst(find(report, "resources.parameters", verdict.model)),
+            _worst(single_molecule_times(report, verdict.model)),
+            _speed_up(report, slowest, verdict.model),
+            _worst(find(report, "force_error.rmse", verdict.model, CELL)),
+            f"{verdict.runs_failed} of {verdict.runs_planned}",
+        )
+        for verdict in report.verdicts
+    )
+    return Table(columns, tuple(rows))
+
+
+def single_molecule_times(report: Report, model: str) -> list[Measurement]:
+    """Median time a step in ms, one copy in the batch, one measurement a system."""
+    found = find(report, "inference_time.median_ms", model)
+    return [m for m in found if not any(float(m.where[dim]) != 1 for dim in _batch_dims(m))]
+
+
+def _batch_dims(found: Measurement) -> Iterator[str]:
+    return (dim for dim in found.where if dim.startswith("batch"))
+
+
+def _worst(found: Sequence[Measurement]) -> str:
+    return value_of(max(found, key=lambda m: m.value)) if found else numbers.MISSING
+
+
+def _largest(report: Report) -> str | None:
+    """The model with most parameters: what the others are compared with."""
+    sizes = {
+        verdict.model: max((m.value for m in find(report, "resources.parameters", verdict.model)), default=math.nan)
+        for verdict in report.verdicts
+    }
+    known = {model: size for model, size in sizes.items() if math.isfinite(size)}
+    return max(known, key=lambda model: known[model]) if known else None
+
+
+def _speed_up(report: Report, slowest: str | None, model: str) -> str:
+    """Geometric mean, over the systems that both were timed on, of the ratio of their times."""
+    if slowest is None:
+        return numbers.MISSING
+    ours, theirs = (_by_system(single_molecule_times(report, name)) for name in (model, slowest))
+    ratios = [theirs[system] / ours[system] for system in ours if system in theirs and ours[system] > 0]
+    if not ratios:
+        return numbers.MISSING
+    return f"{math.exp(sum(map(math.log, ratios)) / len(ratios)):.2f}×"
+
+
+def _by_system(found: Sequence[Measurement]) -> dict[str, float]:
+    return {str(m.where.get("system", "")): m.value for m in found}
+
+
+def reproduction(report: Report) -> Table:
+    """Seed, versions, hardware, checkpoints: a row a fact."""
+    return Table(("what", "value"), tuple(_facts(report)))
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    facts = report.provenance
+    for key, title in (("date", "date"), ("seed", "seed"), ("mdprotocol", "mdprotocol"), ("commit", "commit")):
+        if facts.get(key) not in (None, ""):
+            yield title, str(facts[key])
+    for model, files in dict(facts.get("checkpoints", {})).items():
+        for file, digest in dict(files).items():
+            yield f"checkpoint of {model}", f"{file}, SHA-256 {digest}"
+    yield from _machine(facts)
+    if facts.get("versions"):
+        yield "versions", ", ".join(f"{name} {version}" for name, version in dict(facts["versions"]).items())
+    seconds = sum(float(session.get("wall_seconds", 0)) for session in facts.get("sessions", ()))
+    if seconds:
+        yield "wall time", numbers.duration(seconds)
+
+
+def _machine(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    hardware = facts.get("hardware")
+    if isinstance(hardware, Mapping):
+        cores = f"{hardware.get('cores_usable') or hardware.get('cores_logical')} cores"
+        parts = [hardware.get("cpu"), cores, f"{hardware.get('memory_GiB')} GiB", hardware.get("gpu")]
+        yield "hardware", ", ".join(str(part) for part in (*parts, hardware.get("system")) if part)
+    threads = facts.get("threads")
+    if isinstance(threads, Mapping) and threads:
+        yield "threads", ", ".join(f"{name} {count}" for name, count in threads.items())

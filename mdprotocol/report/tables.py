@@ -1,0 +1,208 @@
+"""Tables that every reporter shows: plain text in cells, in the order in which a reviewer asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mdprotocol.components import Report, RunRow
+from mdprotocol.report import numbers
+from mdprotocol.verdicts import CellResult, CriterionResult, Level, Measurement, ModelVerdict, Outcome
+
+LEVELS = (Level.MUST, Level.SHOULD, Level.NICE)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text below their column names; nothing is escaped yet."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+
+def where(cell: Mapping[str, str | float]) -> str:
+    """A cell in words, the model left out: `water, nve_10ps, 300 K`."""
+    return ", ".join(_coordinate(dim, value) for dim, value in cell.items() if dim != "model")
+
+
+def _coordinate(dim: str, value: str | float) -> str:
+    text = numbers.plain(value, digits=6) if isinstance(value, int | float) else str(value)
+    if dim in ("system", "simulation"):
+        return text
+    return f"{text} K" if dim == "temperature" else f"{dim.replace('_', ' ')} {text}"
+
+
+def value_of(measurement: Measurement) -> str:
+    """Value ± standard error and unit, or a dash."""
+    return numbers.measured(measurement.value, measurement.standard_error, measurement.units)
+
+
+def interval_of(measurement: Measurement) -> str:
+    """The confidence interval, or a dash for exact numbers and numbers that are not there."""
+    if measurement.low == measurement.high:
+        return numbers.MISSING
+    return numbers.interval(measurement.low, measurement.high, measurement.standard_error)
+
+
+def by_level(verdict: ModelVerdict) -> list[CriterionResult]:
+    """Criteria with `must` first; otherwise in the order of the protocol."""
+    return sorted(verdict.criteria, key=lambda criterion: LEVELS.index(criterion.level))
+
+
+def criteria(verdict: ModelVerdict) -> Table:
+    """One row a criterion, told by its worst cell."""
+    columns = ("criterion", "level", "measured", "95 % interval", "bound", "outcome", "cells passed", "worst cell")
+    names = {f"{100 * cell.measurement.confidence:g} %" for c in verdict.criteria for cell in c.cells}
+    title = f"{next(iter(names))} interval" if len(names) == 1 else "interval"
+    return Table((*columns[:3], title, *columns[4:]), tuple(_criterion_row(c) for c in by_level(verdict)))
+
+
+def _criterion_row(criterion: CriterionResult) -> tuple[str, ...]:
+    allowed = numbers.bound(criterion.minimum, criterion.maximum, criterion.units)
+    head, tail = (criterion.name, str(criterion.level)), (allowed, str(criterion.outcome))
+    worst = criterion.worst
+    if worst is None:
+        return (*head, numbers.MISSING, numbers.MISSING, *tail, numbers.MISSING, numbers.MISSING)
+    found = worst.measurement
+    passed = sum(cell.outcome is Outcome.PASS for cell in criterion.cells)
+    place = where(found.where) or "all together"
+    return (*head, value_of(found), interval_of(found), *tail, f"{passed} of {len(criterion.cells)}", place)
+
+
+def obstacles(verdict: ModelVerdict) -> list[tuple[CriterionResult, str]]:
+    """Every criterion that did not pass, and why, in one sentence."""
+    return [(c, _why(c)) for c in by_level(verdict) if c.outcome is not Outcome.PASS]
+
+
+def _why(criterion: CriterionResult) -> str:
+    if criterion.worst is None:
+        return criterion.reason or "nothing was measured"
+    same = [cell for cell in criterion.cells if cell.outcome is criterion.outcome]
+    share = f"{len(same)} of {len(criterion.cells)} cells" if len(criterion.cells) > 1 else "its only cell"
+    return f"{share}; worst: {_cell_sentence(criterion, criterion.worst)}"
+
+
+def _cell_sentence(criterion: CriterionResult, cell: CellResult) -> str:
+    found = cell.measurement
+    place = where(found.where) or "all together"
+    if cell.outcome is Outcome.NOT_MEASURED:
+        return f"{place}: {found.reason or 'not measured'}"
+    allowed = numbers.bound(criterion.minimum, criterion.maximum, criterion.units)
+    text = f"{place}: {value_of(found)} (interval {interval_of(found)}) against {allowed}"
+    return f"{text}; {cell.advice}" if cell.advice else text
+
+
+# ----------------------------------------------------------------------------------------------------------- runs
+
+
+@dataclass(frozen=True)
+class WorstRun:
+    """The run that came nearest to ending the matter, or ended it."""
+
+    run: str
+    text: str
+
+
+def failures(rows: Sequence[RunRow]) -> Table:
+    """Failed runs with their cause and time."""
+    failed = [row for row in rows if row.outcome == "failed"]
+    return Table(
+        ("run", "temperature", "cause, time, detail"),
+        tuple((row.run, f"{row.temperature_K:g} K", row.failure or "no cause recorded") for row in failed),
+    )
+
+
+def worst_run(report: Report, verdict: ModelVerdict) -> WorstRun | None:
+    """The earliest failure where there is one; else the run that uses most of a `must` (or else any) bound."""
+    failed = [row for row in report.runs if row.model == verdict.model and row.outcome == "failed"]
+    if failed:
+        return WorstRun(failed[0].run, f"failed: {failed[0].failure or 'no cause recorded'}")
+    for chosen in ([c for c in verdict.criteria if c.level is Level.MUST], verdict.criteria):
+        found = max((run for c in chosen for run in _run_uses(c)), default=None, key=lambda item: item[0])
+        if found is not None:
+            return WorstRun(found[1], found[2])
+    return None
+
+
+def _run_uses(criterion: CriterionResult) -> Iterator[tuple[float, str, str]]:
+    """(use of the bound, run id, sentence) of each run behind a criterion with a bound other than zero."""
+    for cell in criterion.cells:
+        found = cell.measurement
+        if len(found.runs) != len(found.samples):
+            continue
+        for run, value in zip(found.runs, found.samples, strict=True):
+            use = numbers.bound_use(value, criterion.minimum, criterion.maximum)
+            if 0 < use < float("inf"):
+                allowed = numbers.bound(criterion.minimum, criterion.maximum, criterion.units)
+                shown = numbers.plain(value, criterion.units)
+                yield use, run, f"{criterion.name} is {shown} in this run, {100 * use:.0f} % of what {allowed} allows"
+
+
+def simulations(report: Report) -> Table:
+    """What was run: one row a model and simulation."""
+    groups: dict[tuple[str, str], list[RunRow]] = {}
+    for row in report.runs:
+        groups.setdefault((row.model, row.simulation), []).append(row)
+    columns = (
+        "model",
+        "simulation",
+        "systems",
+        "temperatures",
+        "replicas",
+        "length",
+        "integrator",
+        "completed",
+        "failed",
+        "missing",
+    )
+    return Table(columns, tuple(_simulation_row(report, *key, rows) for key, rows in groups.items()))
+
+
+def _simulation_row(report: Report, model: str, simulation: str, rows: Sequence[RunRow]) -> tuple[str, ...]:
+    systems = dict.fromkeys(row.system for row in rows)
+    temperatures = sorted({row.temperature_K for row in rows})
+    length, integrator = _settings(report, simulation)
+    counts = [sum(row.outcome == outcome for row in rows) for outcome in ("completed", "failed")]
+    return (
+        model,
+        simulation,
+        ", ".join(systems),
+        ", ".join(f"{t:g}" for t in temperatures) + " K",
+        str(len({row.replica for row in rows})),
+        length,
+        integrator,
+        *(str(count) for count in counts),
+        str(len(rows) - sum(counts)),
+    )
+
+
+def _settings(report: Report, simulation: str) -> tuple[str, str]:
+    """Length with its steps, and the integrator, from the protocol; a list of time steps has made `<name>_<dt>fs`."""
+    for name, section in report.protocol.get("simulations", {}).items():
+        steps = section["timestep_fs"]
+        listed = steps if isinstance(steps, list) else [steps]
+        for timestep in listed:
+            if simulation == (f"{name}_{timestep:g}fs" if isinstance(steps, list) else name):
+                count = round(1000 * section["duration_ps"] / timestep)
+                length = f"{section['duration_ps']:g} ps = {count:,} steps of {timestep:g} fs"
+                return length, str(section["integrator"].get("type", ""))
+    return numbers.MISSING, numbers.MISSING
+
+
+# --------------------------------------------------------------------------------------------------- measurements
+
+
+def measurements(found: Sequence[Measurement]) -> Table:
+    """Every measurement; columns for all dims that occur."""
+    dims = list(dict.fromkeys(dim for m in found for dim in m.where))
+    columns = ("quantity", *dims, "value", "interval", "replicas", "note")
+    return Table(columns, tuple(_measurement_row(m, dims) for m in found))
+
+
+def _measurement_row(found: Measurement, dims: Sequence[str]) -> tuple[str, ...]:
+    cells = [found.where.get(dim, "") for dim in dims]
+    shown = [numbers.plain(cell, digits=6) if isinstance(cell, int | float) else str(cell) for cell in cells]
+    return (found.quantity, *shown, value_of(found), interval_of(found), str(len(found.samples)), found.reason)

@@ -1,0 +1,178 @@
+"""The readable report as blocks, the same for Markdown and HTML: decision, criteria, runs, figures, how to reproduce."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mdprotocol.api import Decision, ModelVerdict, Report, RunRow, numbers, summary, tables
+from mdprotocol_plugins.reporters._blocks import Banner, Block, Bullets, Code, Grid, Heading, Paragraph, Picture, Table
+
+MOST_FAILURES = 12
+"""Failed runs shown; the rest is counted by cause."""
+
+MEANING = {
+    Decision.APPROVED: "every must criterion passed",
+    Decision.REJECTED: "at least one must criterion failed",
+    Decision.UNDECIDED: "no must criterion failed, but not all of them could be decided",
+}
+
+GUIDE = (
+    ("PASS", "the whole confidence interval of the measurement lies inside the bound."),
+    ("FAIL", "the whole interval lies outside."),
+    ("INCONCLUSIVE", "the interval contains the bound; the advice says how many more replicas would decide."),
+    ("NOT MEASURED", "there is no number, and the reason is given. It never counts as a pass."),
+    ("a cell", "is one system, simulation and temperature; a criterion has the outcome of its worst cell."),
+    ("value ± error", "is the value pooled over replicas and its standard error; replicas are the independent samples."),
+    ("must, should, nice", "must criteria decide, should criteria limit the recommended uses, nice ones inform."),
+    *((str(decision), meaning + ".") for decision, meaning in MEANING.items()),
+)
+
+
+def document(report: Report, *, complete: bool = False) -> Iterator[Block]:
+    """The report from top to bottom.
+
+    Args:
+        complete: also every measurement and every run, folded away.
+    """
+    yield Heading(f"Verdict: {report.name}", 1)
+    yield from decisions(report)
+    for verdict in report.verdicts:
+        yield from criteria(verdict, several=len(report.verdicts) > 1)
+    yield from what_was_run(report)
+    yield from results(report)
+    yield from figures(report)
+    yield from reproduce(report)
+    yield Heading("How to read this")
+    yield Bullets(GUIDE)
+    if complete:
+        yield from appendix(report)
+
+
+def decisions(report: Report) -> Iterator[Block]:
+    """One banner a model with its recommended uses; then the models side by side."""
+    for verdict in report.verdicts:
+        yield Banner(str(verdict.decision), verdict.model, " ".join(verdict.reasons) or MEANING[verdict.decision] + ".")
+        if verdict.recommendations:
+            yield Bullets(tuple(_uses(verdict)))
+        for note in verdict.notes:
+            yield Paragraph(f"Note: {note}")
+    if not report.verdicts:
+        yield Paragraph("There is no model to judge.")
+    if len(report.verdicts) > 1:
+        yield Heading("Models side by side")
+        yield Grid(summary.comparison(report))
+    if report.description:
+        yield Paragraph(f"What was asked: {report.description}")
+
+
+def _uses(verdict: ModelVerdict) -> Iterator[tuple[str, str]]:
+    outcomes = {criterion.name: str(criterion.outcome) for criterion in verdict.criteria}
+    for use in verdict.recommendations:
+        blocked = ", ".join(f"{name} ({outcomes.get(name, 'NOT MEASURED')})" for name in use.blocked_by)
+        state = "recommended." if use.granted else f"not recommended: {blocked or 'its requirements are not met'}."
+        yield use.use, f"{state} {use.text}".strip()
+
+
+def criteria(verdict: ModelVerdict, *, several: bool) -> Iterator[Block]:
+    """The table of criteria, and why those that did not pass did not."""
+    yield Heading(f"Criteria: {verdict.model}" if several else "Criteria")
+    yield Grid(tables.criteria(verdict))
+    obstacles = tables.obstacles(verdict)
+    if obstacles:
+        yield Heading("Not passed", 3)
+        yield Bullets(tuple((f"{c.name} ({c.level}): {c.outcome}", why) for c, why in obstacles))
+
+
+def what_was_run(report: Report) -> Iterator[Block]:
+    """Runs by simulation, failures, the worst run of each model."""
+    yield Heading("What was run")
+    yield Paragraph(_count(report))
+    if report.runs:
+        yield Grid(tables.simulations(report))
+    yield from _failures(report)
+    worst = [(verdict.model, tables.worst_run(report, verdict)) for verdict in report.verdicts]
+    known = tuple((f"{run.run}", f"{run.text}") for _, run in worst if run is not None)
+    if known:
+        yield Heading("Worst run" if len(report.verdicts) < 2 else "Worst run of each model", 3)
+        yield Bullets(known)
+
+
+def _count(report: Report) -> str:
+    counts = {name: sum(row.outcome == name for row in report.runs) for name in ("completed", "failed")}
+    missing = len(report.runs) - sum(counts.values())
+    return (
+        f"{len(report.runs)} runs were planned: {counts['completed']} completed, {counts['failed']} failed, "
+        f"{missing} missing."
+    )
+
+
+def _failures(report: Report) -> Iterator[Block]:
+    failed = [row for row in report.runs if row.outcome == "failed"]
+    if not failed:
+        return
+    yield Heading("Failed runs", 3)
+    yield Grid(tables.failures(failed[:MOST_FAILURES]))
+    if len(failed) > MOST_FAILURES:
+        yield Paragraph(f"and {len(failed) - MOST_FAILURES} more. All {len(failed)} by cause: {_causes(failed)}.")
+
+
+def _causes(failed: list[RunRow]) -> str:
+    """`3 nan, 2 broken_bond`: the cause is what stands before the time."""
+    names = [row.failure.partition(" at ")[0] or "unknown" for row in failed]
+    return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
+
+
+def results(report: Report) -> Iterator[Block]:
+    """Key quantities by system and temperature."""
+    found = [(verdict.model, summary.summary(report, verdict.model)) for verdict in report.verdicts]
+    if not any(table for _, table in found):
+        return
+    yield Heading("Results by system and temperature")
+    for model, table in found:
+        if table and len(found) > 1:
+            yield Heading(model, 3)
+        if table:
+            yield Grid(table)
+
+
+def figures(report: Report) -> Iterator[Block]:
+    """All figures; those that could not be drawn are named with the reason."""
+    drawn = report.figures()
+    if not drawn:
+        return
+    yield Heading("Figures")
+    for figure in drawn:
+        if figure.png:
+            yield Heading(figure.title, 3)
+            yield Picture(figure)
+            yield Paragraph(figure.caption)
+    missing = tuple((figure.title, figure.missing) for figure in drawn if not figure.png)
+    if missing:
+        yield Heading("Figures left out", 3)
+        yield Bullets(missing)
+
+
+def reproduce(report: Report) -> Iterator[Block]:
+    """The command, and what it ran with."""
+    yield Heading("How to reproduce")
+    if report.command:
+        yield Code(report.command)
+    facts = summary.reproduction(report)
+    if facts:
+        yield Grid(facts)
+    for warning in report.provenance.get("warnings", ()):
+        yield Paragraph(f"Warning of the plan: {warning}")
+    yield Paragraph(
+        "The resolved protocol is in protocol.yaml, every run's trajectory in runs/, every number in measurements.nc. "
+        "`mdprotocol judge` on this folder judges them again without simulating."
+    )
+
+
+def appendix(report: Report) -> Iterator[Block]:
+    """Every measurement and every run."""
+    yield Heading("Everything that was measured")
+    measured = tables.measurements(report.measurements)
+    yield Grid(measured, folded=f"{len(measured.rows)} measurements")
+    columns = ("run", "outcome", "cause, time, detail")
+    runs = Table(columns, tuple((row.run, row.outcome, row.failure or numbers.MISSING) for row in report.runs))
+    yield Grid(runs, folded=f"{len(runs.rows)} runs")

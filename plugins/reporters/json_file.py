@@ -1,0 +1,95 @@
+"""verdict.json: the verdict for programs.
+
+    schema_version   1; a change that breaks readers raises it
+    protocol         {name, description}
+    command          the command that reproduces the results
+    models           a list of
+        model, decision, reasons, notes
+        runs             {planned, completed, failed, missing}
+        recommendations  [{use, granted, blocked_by, text}]
+        criteria         [{name, level, description, quantity, units, minimum, maximum, outcome, reason, cells}]
+            cells            worst first: a measurement, and {outcome, advice}
+    runs             [{run, model, system, simulation, temperature_K, replica, outcome, failure}]
+    measurements     [{quantity, units, where, value, standard_error, low, high, confidence, samples, runs, reason}]
+    figures          relative paths
+    provenance       versions, hardware, seed, checkpoints, commit
+
+A number that is not there (NaN, infinity) is null; text is UTF-8.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from mdprotocol.api import CriterionResult, Measurement, ModelVerdict, Report, Reporter
+
+SCHEMA_VERSION = 1
+
+
+class JsonReporter(Reporter):
+    """verdict.json: the verdict, every measurement and the provenance, for programs."""
+
+    type: Literal["json"] = "json"
+
+    def render(self, report: Report) -> Mapping[str, bytes]:
+        text = json.dumps(finite(content(report)), indent=2, ensure_ascii=False, allow_nan=False)
+        return {"verdict.json": (text + "\n").encode("utf-8", "replace")}
+
+
+def content(report: Report) -> dict[str, Any]:
+    """The whole file as plain data."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "protocol": {"name": report.name, "description": report.description},
+        "command": report.command,
+        "models": [_model(verdict) for verdict in report.verdicts],
+        "runs": [dataclasses.asdict(row) for row in report.runs],
+        "measurements": [_measurement(found) for found in report.measurements],
+        "figures": [figure.path for figure in report.figures() if figure.png],
+        "provenance": report.provenance,
+    }
+
+
+def _model(verdict: ModelVerdict) -> dict[str, Any]:
+    return {
+        "model": verdict.model,
+        "decision": str(verdict.decision),
+        "reasons": list(verdict.reasons),
+        "notes": list(verdict.notes),
+        "runs": {name: getattr(verdict, f"runs_{name}") for name in ("planned", "completed", "failed", "missing")},
+        "recommendations": [dataclasses.asdict(use) for use in verdict.recommendations],
+        "criteria": [_criterion(criterion) for criterion in verdict.criteria],
+    }
+
+
+def _criterion(criterion: CriterionResult) -> dict[str, Any]:
+    names = ("name", "level", "description", "quantity", "units", "minimum", "maximum", "outcome", "reason")
+    cells = [
+        _measurement(cell.measurement) | {"outcome": str(cell.outcome), "advice": cell.advice}
+        for cell in criterion.cells
+    ]
+    return {name: getattr(criterion, name) for name in names} | {"cells": cells}
+
+
+def _measurement(found: Measurement) -> dict[str, Any]:
+    names = ("quantity", "units", "value", "standard_error", "low", "high", "confidence", "samples", "runs", "reason")
+    return {"where": dict(found.where)} | {name: getattr(found, name) for name in names}
+
+
+def finite(data: Any) -> Any:
+    """Plain JSON data: NaN and infinity as null, numpy's numbers as Python's."""
+    if isinstance(data, Mapping):
+        return {str(key): finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    if isinstance(data, bool | str | int | None):
+        return data
+    if hasattr(data, "item"):
+        return finite(data.item())
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    return str(data)
