@@ -18,12 +18,14 @@ from mdprotocol_plugins.painn.network import PaiNN  # noqa: E402
 
 from recipe import dataset, testing, training  # noqa: E402
 from recipe.batches import Data  # noqa: E402
+from recipe.memory import keep_freed_memory  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one stage, or `all`."""
     args = _parser().parse_args(arguments)
     torch.set_num_threads(args.threads)
+    keep_freed_memory()
     students = [args.student] if args.student else list(training.ARCHITECTURES)
     if args.stage in ("data", "all"):
         dataset.build(args.data, args.seed, args.scale, _log)

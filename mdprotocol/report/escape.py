@@ -1,4 +1,4 @@
-"""Foreign text made harmless for each kind of output: Markdown, CSV, XML, file names. HTML is left to jinja2's autoescape."""
+"""Foreign text made harmless for each kind of output: Markdown, CSV, XML, file names. HTML: jinja2."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import unicodedata
 
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|~$])")
 _EDGE_UNDERSCORE = re.compile(r"(?<!\w)_|_(?!\w)")
-_LINE_START = re.compile(r"^(\s*)([#>+=-]|\d+[.)])")
+_LINE_START = re.compile(r"^(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|[-=]+$)")
+_NUMBERED = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -20,11 +21,11 @@ def line(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Text for a Markdown paragraph, heading or table cell: no markup, no HTML, no line breaks, no column of its own."""
+    """Text for a Markdown paragraph, heading or table cell: no markup, no HTML, no line break, no new column."""
     escaped = _MARKDOWN.sub(r"\\\1", line(text).replace("&", "&amp;"))
     escaped = escaped.replace(r"\<", "&lt;").replace(r"\>", "&gt;")
     escaped = _EDGE_UNDERSCORE.sub(r"\\_", escaped)
-    return _LINE_START.sub(lambda m: f"{m[1]}\\{m[2]}" if not m[2][0].isdigit() else f"{m[1]}{m[2][:-1]}\\{m[2][-1]}", escaped)
+    return _NUMBERED.sub(r"\1\\", _LINE_START.sub(r"\\", escaped))
 
 
 def markdown_code(text: str) -> str:

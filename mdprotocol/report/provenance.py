@@ -1,4 +1,4 @@
-"""What a result was made with: versions, hardware, seeds, checkpoint hashes, commit. Nothing that tells who or where."""
+"""What a result was made with: versions, hardware, seeds, checkpoint hashes, commit. Not who or where."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mdprotocol.components import Report
 from mdprotocol.report import numbers
 from mdprotocol.report.tables import Table, value_of
-from mdprotocol.verdicts import Measurement, ModelVerdict
+from mdprotocol.verdicts import Measurement
 
 CELL = {"model", "system", "simulation", "temperature"}
 KEY_QUANTITIES: Mapping[str, str] = {

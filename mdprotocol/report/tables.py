@@ -54,10 +54,10 @@ def by_level(verdict: ModelVerdict) -> list[CriterionResult]:
 
 def criteria(verdict: ModelVerdict) -> Table:
     """One row a criterion, told by its worst cell."""
-    columns = ("criterion", "level", "measured", "95 % interval", "bound", "outcome", "cells passed", "worst cell")
+    before, after = ("criterion", "level", "measured"), ("bound", "outcome", "cells passed", "worst cell")
     names = {f"{100 * cell.measurement.confidence:g} %" for c in verdict.criteria for cell in c.cells}
     title = f"{next(iter(names))} interval" if len(names) == 1 else "interval"
-    return Table((*columns[:3], title, *columns[4:]), tuple(_criterion_row(c) for c in by_level(verdict)))
+    return Table((*before, title, *after), tuple(_criterion_row(c) for c in by_level(verdict)))
 
 
 def _criterion_row(criterion: CriterionResult) -> tuple[str, ...]:
@@ -80,9 +80,11 @@ def obstacles(verdict: ModelVerdict) -> list[tuple[CriterionResult, str]]:
 def _why(criterion: CriterionResult) -> str:
     if criterion.worst is None:
         return criterion.reason or "nothing was measured"
-    same = [cell for cell in criterion.cells if cell.outcome is criterion.outcome]
-    share = f"{len(same)} of {len(criterion.cells)} cells" if len(criterion.cells) > 1 else "its only cell"
-    return f"{share}; worst: {_cell_sentence(criterion, criterion.worst)}"
+    sentence = _cell_sentence(criterion, criterion.worst)
+    if len(criterion.cells) == 1:
+        return sentence
+    same = sum(cell.outcome is criterion.outcome for cell in criterion.cells)
+    return f"{same} of {len(criterion.cells)} cells; the worst is {sentence}"
 
 
 def _cell_sentence(criterion: CriterionResult, cell: CellResult) -> str:
@@ -91,7 +93,9 @@ def _cell_sentence(criterion: CriterionResult, cell: CellResult) -> str:
     if cell.outcome is Outcome.NOT_MEASURED:
         return f"{place}: {found.reason or 'not measured'}"
     allowed = numbers.bound(criterion.minimum, criterion.maximum, criterion.units)
-    text = f"{place}: {value_of(found)} (interval {interval_of(found)}) against {allowed}"
+    known = interval_of(found)
+    spread = f" (interval {known})" if known != numbers.MISSING else ""
+    text = f"{place}: {value_of(found)}{spread} against {allowed}"
     return f"{text}; {cell.advice}" if cell.advice else text
 
 

@@ -1,11 +1,12 @@
-"""The readable report as blocks, the same for Markdown and HTML: decision, criteria, runs, figures, how to reproduce."""
+"""The readable report as blocks, the same for Markdown and HTML: decision, criteria, runs, figures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mdprotocol.api import Decision, ModelVerdict, Report, RunRow, numbers, summary, tables
 from mdprotocol_plugins.reporters._blocks import Banner, Block, Bullets, Code, Grid, Heading, Paragraph, Picture, Table
+
+from mdprotocol.api import Decision, ModelVerdict, Report, RunRow, numbers, summary, tables
 
 MOST_FAILURES = 12
 """Failed runs shown; the rest is counted by cause."""
@@ -21,9 +22,9 @@ GUIDE = (
     ("FAIL", "the whole interval lies outside."),
     ("INCONCLUSIVE", "the interval contains the bound; the advice says how many more replicas would decide."),
     ("NOT MEASURED", "there is no number, and the reason is given. It never counts as a pass."),
-    ("a cell", "is one system, simulation and temperature; a criterion has the outcome of its worst cell."),
-    ("value ± error", "is the value pooled over replicas and its standard error; replicas are the independent samples."),
-    ("must, should, nice", "must criteria decide, should criteria limit the recommended uses, nice ones inform."),
+    ("a cell", "one system, simulation and temperature; a criterion has the outcome of its worst cell."),
+    ("value ± error", "the value pooled over replicas and its standard error; replicas are the independent samples."),
+    ("must, should, nice", "the first decide, the second limit the recommended uses, the third inform."),
     *((str(decision), meaning + ".") for decision, meaning in MEANING.items()),
 )
 
@@ -80,7 +81,7 @@ def criteria(verdict: ModelVerdict, *, several: bool) -> Iterator[Block]:
     obstacles = tables.obstacles(verdict)
     if obstacles:
         yield Heading("Not passed", 3)
-        yield Bullets(tuple((f"{c.name} ({c.level}): {c.outcome}", why) for c, why in obstacles))
+        yield Bullets(tuple((f"{c.outcome}, {c.name} ({c.level})", why) for c, why in obstacles))
 
 
 def what_was_run(report: Report) -> Iterator[Block]:
@@ -100,10 +101,8 @@ def what_was_run(report: Report) -> Iterator[Block]:
 def _count(report: Report) -> str:
     counts = {name: sum(row.outcome == name for row in report.runs) for name in ("completed", "failed")}
     missing = len(report.runs) - sum(counts.values())
-    return (
-        f"{len(report.runs)} runs were planned: {counts['completed']} completed, {counts['failed']} failed, "
-        f"{missing} missing."
-    )
+    outcomes = f"{counts['completed']} completed, {counts['failed']} failed, {missing} missing"
+    return f"Runs planned: {len(report.runs)} ({outcomes})."
 
 
 def _failures(report: Report) -> Iterator[Block]:
@@ -164,7 +163,8 @@ def reproduce(report: Report) -> Iterator[Block]:
         yield Paragraph(f"Warning of the plan: {warning}")
     yield Paragraph(
         "The resolved protocol is in protocol.yaml, every run's trajectory in runs/, every number in measurements.nc. "
-        "`mdprotocol judge` on this folder judges them again without simulating."
+        ""
+        "The command mdprotocol judge, given this folder, judges them again without simulating."
     )
 
 

@@ -8,9 +8,9 @@ from importlib import resources
 from typing import Literal
 
 import jinja2
+from mdprotocol_plugins.reporters._document import document
 
 from mdprotocol.api import Report, Reporter, escape
-from mdprotocol_plugins.reporters._document import document
 
 
 class HtmlReporter(Reporter):
@@ -25,7 +25,9 @@ class HtmlReporter(Reporter):
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
     source = resources.files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)

@@ -1,9 +1,9 @@
 """junit.xml: the verdict as CI systems read it; a suite a model, a test case a criterion.
 
-    PASS, nice or not          the test case succeeds
-    FAIL, INCONCLUSIVE         <failure type="FAIL"> or type="INCONCLUSIVE"
-    NOT MEASURED               <error type="NOT MEASURED">
-    nice, but not PASS         <skipped>: it informs, it fails no build
+PASS, nice or not          the test case succeeds
+FAIL, INCONCLUSIVE         <failure type="FAIL"> or type="INCONCLUSIVE"
+NOT MEASURED               <error type="NOT MEASURED">
+nice, but not PASS         <skipped>: it informs, it fails no build
 """
 
 from __future__ import annotations

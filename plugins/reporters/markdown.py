@@ -6,9 +6,10 @@ import functools
 from collections.abc import Mapping
 from typing import Literal
 
-from mdprotocol.api import Report, Reporter, escape
 from mdprotocol_plugins.reporters._blocks import Banner, Block, Bullets, Code, Grid, Heading, Paragraph, Picture, Table
 from mdprotocol_plugins.reporters._document import document
+
+from mdprotocol.api import Report, Reporter, escape
 
 CODE_COLUMNS = {"run", "criterion", "quantity"}
 """Columns whose cells are names to type."""
@@ -47,7 +48,7 @@ def _(block: Paragraph) -> str:
 
 @layout.register
 def _(block: Bullets) -> str:
-    return "\n".join(f"- **{escape.markdown(head)}** {escape.markdown(rest)}" for head, rest in block.entries)
+    return "\n".join(f"- **{escape.markdown(head)}:** {escape.markdown(rest)}" for head, rest in block.entries)
 
 
 @layout.register

@@ -80,18 +80,20 @@ def _of_model(material: Material) -> Iterator[Figure]:
 
 
 def _together(report: Report) -> Iterator[Figure]:
-    yield _figure(
-        "figures/trade_off.png",
-        "Accuracy against speed",
-        "Worst force error against the time of one step; lower left is better, the colour is the decision.",
-        lambda: models.trade_off(report),
-    )
-    yield _figure(
-        "figures/speed.png",
-        "Time a step",
-        "Median time of one step, after warm-up, on the machine named below.",
-        lambda: models.speed(report),
-    )
+    if len(report.verdicts) > 1:
+        yield _figure(
+            "figures/trade_off.png",
+            "Accuracy against speed",
+            "Worst force error against the time of one step; lower left is better, the colour is the decision.",
+            lambda: models.trade_off(report),
+        )
+    if models.speeds_differ(report):
+        yield _figure(
+            "figures/speed.png",
+            "Time a step",
+            "Median time of one step, after warm-up, on the machine named below.",
+            lambda: models.speed(report),
+        )
 
 
 def _figure(path: str, title: str, caption: str, draw: Callable[[], bytes], model: str = "") -> Figure:
@@ -100,4 +102,6 @@ def _figure(path: str, title: str, caption: str, draw: Callable[[], bytes], mode
     except NothingToDraw as reason:
         return Figure(path, title, caption, missing=str(reason), model=model)
     except Exception as error:  # a report without this figure is worth more than no report
-        return Figure(path, title, caption, missing=f"could not be drawn ({type(error).__name__}: {error})", model=model)
+        return Figure(
+            path, title, caption, missing=f"could not be drawn ({type(error).__name__}: {error})", model=model
+        )

@@ -14,14 +14,18 @@ from mdprotocol.verdicts import Measurement
 MARKERS = "osD^vPX*"
 
 
+def speeds_differ(report: Report) -> bool:
+    """Whether there is more to show than one number a system: several models, or several batch sizes."""
+    found = _times(report)
+    return len(found) > 1 or len({_batch(m) for measured in found.values() for m in measured}) > 1
+
+
 def speed(report: Report) -> bytes:
     """Median time a step for every model and system; against batch size where there are several."""
-    found = {v.model: summary.find(report, "inference_time.median_ms", v.model) for v in report.verdicts}
+    found = _times(report)
     if not any(found.values()):
         raise NothingToDraw("inference time was not measured")
     sizes = {_batch(m) for measured in found.values() for m in measured}
-    if len(found) < 2 and len(sizes) < 2:
-        raise NothingToDraw("one model at one batch size: the number is in the table")
     canvas, axes = style.panels(1, 1, width=5.2, height=3.0)
     (_against_batch if len(sizes) > 1 else _bars)(axes[0, 0], found)
     return style.png(canvas)
@@ -40,6 +44,7 @@ def trade_off(report: Report) -> bytes:
         label = style.short(f"{verdict.model}: {verdict.decision}")
         one.plot(ms, rmse, marker, color=colour, markersize=9, label=label)
     one.set_xscale("log")
+    style.plain_log(one.xaxis)
     one.set_ylim(bottom=0)
     one.set_xlabel("time a step, one molecule (ms)")
     one.set_ylabel("force RMSE, worst cell (eV/Å)")
@@ -54,8 +59,10 @@ def _against_batch(axes: Any, found: dict[str, list[Measurement]]) -> None:
             line = sorted((_batch(m), m.value) for m in measured if str(m.where.get("system", "")) == system)
             axes.plot(*zip(*line, strict=True), color=colours[i % len(colours)], marker=MARKERS[j % len(MARKERS)],
                       markersize=4, linewidth=1.2, label=style.short(f"{model}, {system}"))  # fmt: skip
-    axes.set_xscale("log", base=2)
+    axes.set_xscale("log")
     axes.set_yscale("log")
+    style.plain_log(axes.xaxis, sorted({_batch(m) for measured in found.values() for m in measured}))
+    style.plain_log(axes.yaxis)
     axes.set_xlabel("copies in the batch")
     axes.set_ylabel("time a step of the batch (ms)")
     axes.legend()
@@ -68,10 +75,16 @@ def _bars(axes: Any, found: dict[str, list[Measurement]]) -> None:
     for j, system in enumerate(systems):
         here = [[m for m in measured if str(m.where.get("system", "")) == system] for measured in found.values()]
         places = [i + (j - (len(systems) - 1) / 2) * width for i, ms in enumerate(here) if ms]
-        axes.bar(places, [ms[0].value for ms in here if ms], width * 0.9, color=colours[j % 5], label=style.short(system))
+        axes.bar(
+            places, [ms[0].value for ms in here if ms], width * 0.9, color=colours[j % 5], label=style.short(system)
+        )
     axes.set_xticks(range(len(found)), [style.short(model, 18) for model in found])
     axes.set_ylabel("time a step (ms)")
     axes.legend()
+
+
+def _times(report: Report) -> dict[str, list[Measurement]]:
+    return {v.model: summary.find(report, "inference_time.median_ms", v.model) for v in report.verdicts}
 
 
 def _batch(found: Measurement) -> float:

@@ -51,7 +51,7 @@ def _row(axes: Any, row: int, criterion: CriterionResult) -> None:
         _interval(axes, row, criterion, worst.measurement, colour)
         axes.plot(_clip(_use(worst.measurement.value, criterion)), row, marker, color=colour, markersize=7,
                   clip_on=False, zorder=4)  # fmt: skip
-    axes.text(1.01, row, _told(criterion), va="center", fontsize=8, transform=axes.get_yaxis_transform())
+    axes.text(1.03, row, _told(criterion), va="center", fontsize=8, transform=axes.get_yaxis_transform())
 
 
 def _interval(axes: Any, row: int, criterion: CriterionResult, found: Measurement, colour: str) -> None:
@@ -91,7 +91,7 @@ def _frame(axes: Any, criteria: list[CriterionResult]) -> None:
     for label, criterion in zip(axes.get_yticklabels(), criteria, strict=True):
         label.set_color(style.INK)
         label.set_fontweight("bold" if criterion.level == "must" else "normal")
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=8)
     axes.grid(axis="y", color="#ebebeb", linewidth=0.8)
     axes.set_axisbelow(True)
 

@@ -1,4 +1,4 @@
-"""Pictures along a trajectory: the first, the middle and the last frame of the hottest (or a failed) run of each system."""
+"""Pictures along a trajectory: first, middle and last frame of the hottest (or a failed) run of each system."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ BOND_FACTOR = 1.25
 """Two atoms are drawn as bonded up to this multiple of the sum of their covalent radii."""
 ATOM_SCALE = 0.45
 MOST_SYSTEMS = 6
+DIRECTIONS = 200
+"""Directions tried for the view."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,10 @@ class Snapshots:
 
 def structures(material: Material) -> bytes:
     """A row a system, a column a frame."""
-    found = [s for s in map(lambda row: _read(material, row), _chosen(material)) if s is not None]
+    found = [s for s in (_read(material, row) for row in _chosen(material)) if s is not None]
     if not found:
         raise NothingToDraw("no run kept positions")
-    canvas, axes = style.panels(len(found), 3, width=2.6, height=2.3)
+    canvas, axes = style.panels(len(found), 3, width=2.5, height=1.9)
     for line, snapshots in zip(axes, found, strict=True):
         _draw_row(line, snapshots)
     return style.png(canvas)
@@ -64,19 +66,19 @@ def _read(material: Material, row: RunRow) -> Snapshots | None:
 
 def _draw_row(line: Any, snapshots: Snapshots) -> None:
     flat = np.stack([_aligned(p, snapshots.positions[0]) for p in snapshots.positions])
-    plane = _best_plane(flat[0])
+    plane = _best_view(flat[0])
     views = np.nan_to_num(flat @ plane.T)
-    low, high = views[..., :2].min(axis=(0, 1)) - 0.9, views[..., :2].max(axis=(0, 1)) + 0.9
+    low, high = views[..., :2].min(axis=(0, 1)) - 0.7, views[..., :2].max(axis=(0, 1)) + 0.7
     for axes, view, time in zip(line, views, snapshots.times, strict=True):
         draw_molecule(axes, snapshots.numbers, view)
         axes.set_xlim(low[0], high[0])
         axes.set_ylim(low[1], high[1])
         axes.set_aspect("equal")
         axes.set_axis_off()
-        axes.set_title(f"{time:g} ps", fontsize=8, color=style.SOFT, fontweight="normal")
+        axes.set_title(f"{time:g} ps", fontsize=8, color=style.SOFT, fontweight="normal", loc="center")
     row = snapshots.row
-    state = ", failed" if row.outcome == "failed" else ""
-    line[0].set_title(style.short(f"{row.system}, {row.temperature_K:g} K{state}: {snapshots.times[0]:g} ps", 44))
+    label = f"{style.short(row.system, 16)}\n{row.temperature_K:g} K" + ("\nfailed" if row.outcome == "failed" else "")
+    line[0].text(-0.02, 0.5, label, transform=line[0].transAxes, ha="right", va="center", fontweight="bold")
 
 
 def _aligned(positions: np.ndarray, onto: np.ndarray) -> np.ndarray:
@@ -89,11 +91,27 @@ def _aligned(positions: np.ndarray, onto: np.ndarray) -> np.ndarray:
     return moved @ u @ vt
 
 
-def _best_plane(positions: np.ndarray) -> np.ndarray:
-    """(3, 3) rows: principal axes, widest first, so that the molecule is seen from its flat side."""
-    axes = np.linalg.svd(positions - positions.mean(axis=0), full_matrices=True)[2]
-    signs = np.sign(axes[np.arange(3), np.abs(axes).argmax(axis=1)])
-    return axes * signs[:, None]
+def _best_view(positions: np.ndarray) -> np.ndarray:
+    """(3, 3) rows: right, up and towards the viewer; the direction from which no atom hides another, widest side level.
+
+    Directions are tried on a Fibonacci lattice on the half sphere (Gonzalez, Math. Geosci. 42, 49 (2010)).
+    """
+    centred = positions - positions.mean(axis=0)
+    index = np.arange(DIRECTIONS) + 0.5
+    height, turn = 1 - index / DIRECTIONS, np.pi * (1 + 5**0.5) * index
+    ring = np.sqrt(1 - height**2)
+    directions = np.stack([ring * np.cos(turn), ring * np.sin(turn), height], axis=1)
+    towards = max(directions, key=lambda d: round(_clearance(centred - np.outer(centred @ d, d)), 6))
+    flat = centred - np.outer(centred @ towards, towards)
+    right = np.linalg.svd(flat, full_matrices=True)[2][0]
+    right *= np.sign(right[np.abs(right).argmax()])
+    return np.stack([right, np.cross(towards, right), towards])
+
+
+def _clearance(flat: np.ndarray) -> float:
+    """Smallest distance between two atoms as seen, Å."""
+    distance = np.linalg.norm(flat[:, None] - flat[None], axis=-1)
+    return float(distance[np.triu_indices(len(flat), k=1)].min(initial=np.inf))
 
 
 def draw_molecule(axes: Any, numbers: np.ndarray, view: np.ndarray) -> None:
@@ -103,6 +121,7 @@ def draw_molecule(axes: Any, numbers: np.ndarray, view: np.ndarray) -> None:
         numbers: (n,) atomic numbers.  view: (n, 3) Å; x and y are drawn, z is the depth.
     """
     radii = covalent_radii[numbers]
+    view = view - [0, 0, view[:, 2].min() - 1]
     for i, j in _bonds(view, radii):
         depth = float(min(view[i, 2], view[j, 2]))
         axes.plot(*view[[i, j], :2].T, color="#7a7a7a", linewidth=2.5, zorder=depth - 0.1, solid_capstyle="round")

@@ -1,4 +1,4 @@
-"""How all figures look: one style, colours that colour-blind readers tell apart, and bytes that do not depend on the day."""
+"""How all figures look: one style, colours that colour-blind readers tell apart, the same bytes every day."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 INK, SOFT = "#222222", "#6b6b6b"
 BLUE, ORANGE, GREEN, VERMILLION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C"
@@ -21,7 +22,7 @@ OUTCOME_MARKERS = {"PASS": "o", "FAIL": "X", "INCONCLUSIVE": "D", "NOT MEASURED"
 DECISION_COLOURS = {"APPROVED": GREEN, "REJECTED": VERMILLION, "UNDECIDED": ORANGE}
 
 DPI = 130
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 10,
@@ -79,6 +80,13 @@ def temperature_colours(temperatures: Sequence[float]) -> dict[float, Any]:
     if len(known) in few:
         return dict(zip(known, few[len(known)], strict=True))
     return dict(zip(known, matplotlib.colormaps["cividis"](np.linspace(0.0, 0.9, len(known))), strict=True))
+
+
+def plain_log(axis: Any, ticks: Sequence[float] = ()) -> None:
+    """Label a logarithmic axis with plain numbers, at `ticks` where given."""
+    axis.set_major_locator(FixedLocator(list(ticks)) if ticks else LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def short(text: str, most: int = 34) -> str:

@@ -1,0 +1,218 @@
+"""Pydantic's errors in the words of somebody who writes a protocol, each at the place where it was written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from mdprotocol.errors import Problem
+from mdprotocol.protocol.document import Document
+from mdprotocol.protocol.places import Path, choices
+from mdprotocol.protocol.shape import allowed_keys, shape_at
+from mdprotocol.protocol.units_in_names import other_unit, quantity_as_text
+
+Error = Mapping[str, Any]
+
+_KINDS = {
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping (keys with values)",
+    "model_type": "a mapping (keys with values)",
+    "model_attributes_type": "a mapping (keys with values)",
+    "none_required": "null",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "at most"),
+    "multiple_of": ("multiple_of", "a multiple of"),
+}
+
+
+@dataclass(frozen=True)
+class Located:
+    """A pydantic error at a path of the document; `branch` where it comes from one alternative of several."""
+
+    error: Error
+    path: Path
+    branch: bool
+
+    @property
+    def kind(self) -> str:
+        return str(self.error["type"])
+
+
+def locate(error: Error, data: Any) -> Located:
+    """Find the path of the document behind pydantic's `loc`, which also holds tags and names of alternatives."""
+    path: list[str | int] = []
+    branch = False
+    tagged = False
+    loc = error["loc"]
+    for position, part in enumerate(loc):
+        last = position == len(loc) - 1
+        if not tagged and part == (data.get("type") if isinstance(data, dict) else data):
+            tagged = True
+        elif (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int)):
+            path.append(part)
+            data, tagged = _child(data, part), False
+        elif last and error["type"] == "missing":
+            path.append(part)
+        elif part != "[key]":
+            branch = True
+    return Located(error, tuple(path), branch)
+
+
+def _child(data: Any, part: Any) -> Any:
+    return data[part] if isinstance(data, dict) or part < len(data) else None
+
+
+def translate(errors: Iterable[Error], document: Document, data: Any, root: type[BaseModel]) -> list[Problem]:
+    """Problems of a document, one for every thing that is wrong.
+
+    Args:
+        errors: from `ValidationError.errors()`.
+        data: the plain data that was validated.
+        root: the class that it was validated against.
+    """
+    located = [locate(error, data) for error in errors]
+    grouped: dict[Path, list[Located]] = defaultdict(list)
+    for item in located:
+        grouped[item.path].append(item)
+    problems: list[Problem] = []
+    for path, group in grouped.items():
+        alternatives = [item for item in group if item.branch]
+        deeper = any(other.branch and len(other.path) > len(path) and other.path[: len(path)] == path for other in located)
+        if alternatives and not deeper:
+            problems.append(document.problem(path, _combined(alternatives, data, path)))
+        problems += [_problem(item, document, data, root) for item in group if not item.branch]
+        if alternatives and deeper and len(group) > len(alternatives):
+            continue
+    return problems
+
+
+def _combined(alternatives: Sequence[Located], data: Any, path: Path) -> str:
+    """One message for a value that fits none of several alternatives."""
+    value = _at(data, path)
+    messages = [_value_message(item, value, path) for item in alternatives]
+    specific = [text for item, text in zip(alternatives, messages, strict=True) if item.kind not in _KINDS]
+    if specific:
+        return specific[0]
+    advice = _as_quantity(value, path)
+    wanted = " or ".join(dict.fromkeys(_KINDS[item.kind] for item in alternatives))
+    return f"{shown(value)} is not {wanted}; {advice}" if advice else f"{shown(value)} is not {wanted}"
+
+
+def _problem(item: Located, document: Document, data: Any, root: type[BaseModel]) -> Problem:
+    path, kind = item.path, item.kind
+    if kind == "extra_forbidden":
+        return document.problem(path, _unknown_key(path, data, root), key=True)
+    if kind == "missing":
+        return document.problem(path, _missing_key(path, data, root), key=True)
+    if item.error["loc"] and item.error["loc"][-1] == "[key]":
+        message = f"'{path[-1]}' cannot be a name; letters, digits, '_', '-' and '.', at most 64, first a letter or digit"
+        return document.problem(path, message, key=True)
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _type_problem(item, document, data)
+    return document.problem(path, _value_message(item, _at(data, path), path))
+
+
+def _unknown_key(path: Path, data: Any, root: type[BaseModel]) -> str:
+    key, allowed = str(path[-1]), allowed_keys(shape_at(root, data, path[:-1]))
+    advice = other_unit(key, allowed, _at(data, path))
+    if advice:
+        return f"unknown key '{key}'; {advice}"
+    present = _at(data, path[:-1])
+    return f"unknown key '{key}'; {choices(key, [name for name in allowed if name not in present or name == key])}"
+
+
+def _missing_key(path: Path, data: Any, root: type[BaseModel]) -> str:
+    field = shape_at(root, data, path[:-1])
+    text = f"the key '{path[-1]}' is missing"
+    info = allowed_keys(field) and field.model_fields.get(path[-1])
+    described = (info.description or "").strip().partition("\n")[0] if info else ""
+    return f"{text}; {described}" if described else text
+
+
+def _type_problem(item: Located, document: Document, data: Any) -> Problem:
+    context = item.error.get("ctx", {})
+    allowed = _tags(context)
+    value = _at(data, item.path)
+    if item.kind == "union_tag_not_found" or not isinstance(value, dict):
+        if isinstance(value, str):
+            return document.problem(item.path, f"unknown type '{value}'; {choices(value, allowed)}")
+        return document.problem(item.path, "the key 'type' is missing; it names the plugin", key=True)
+    tag = str(value.get("type"))
+    return document.problem((*item.path, "type"), f"unknown type '{tag}'; {choices(tag, allowed)}")
+
+
+def _tags(context: Mapping[str, Any]) -> list[str]:
+    listed = str(context.get("expected_tags", ""))
+    return [tag.strip().strip("'") for tag in listed.split(",") if tag.strip()]
+
+
+def _value_message(item: Located, value: Any, path: Path) -> str:
+    context = item.error.get("ctx", {})
+    if item.kind in _KINDS:
+        advice = _as_quantity(value, path)
+        return f"{shown(value)} is not {_KINDS[item.kind]}" + (f"; {advice}" if advice else "")
+    if item.kind in _BOUNDS:
+        key, words = _BOUNDS[item.kind]
+        return f"{shown(value)} is out of range; it must be {words} {context[key]:g}"
+    if item.kind in ("too_short", "too_long"):
+        return _length_message(item.kind, context)
+    if item.kind in ("literal_error", "enum"):
+        allowed = [part.strip().strip("'") for part in str(context["expected"]).replace(" or ", ", ").split(",")]
+        return f"{shown(value)} is not known here; {choices(str(value), allowed)}"
+    if item.kind == "string_pattern_mismatch":
+        return _pattern_message(path, value, str(context["pattern"]))
+    if item.kind in ("value_error", "assertion_error"):
+        return str(context.get("error", item.error["msg"]))
+    message = str(item.error["msg"])
+    return f"{shown(value)}: {message[:1].lower()}{message[1:]}"
+
+
+def _length_message(kind: str, context: Mapping[str, Any]) -> str:
+    if kind == "too_short":
+        return f"at least {context['min_length']} needed, {context['actual_length']} given"
+    return f"at most {context['max_length']} allowed, {context['actual_length']} given"
+
+
+def _pattern_message(path: Path, value: Any, pattern: str) -> str:
+    if path and path[-1] == "metric":
+        return f"{shown(value)} is not of the form <metric>.<quantity>, such as force_error.rmse"
+    if "0,63" in pattern:
+        return f"{shown(value)} cannot be a name; letters, digits, '_', '-' and '.', at most 64, first a letter or digit"
+    return f"{shown(value)} does not have the form {pattern}"
+
+
+def _as_quantity(value: Any, path: Path) -> str | None:
+    fields = [part for part in path if isinstance(part, str)]
+    return quantity_as_text(value, fields[-1]) if isinstance(value, str) and fields else None
+
+
+def _at(data: Any, path: Path) -> Any:
+    for part in path:
+        data = data[part] if isinstance(data, dict | list) else None
+    return data
+
+
+def shown(value: Any) -> str:
+    """A value as it may stand in a message: short, quoted where it is text."""
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    text = {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
