@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib.metadata
+import os
 import sys
 import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+# Sums over several threads differ in the last bit, and trajectories then part: one thread, set before OpenMP is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch  # noqa: E402
 from mdprotocol_plugins.painn.checkpoint import ArchitectureCard, save_checkpoint  # noqa: E402

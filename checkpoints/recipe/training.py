@@ -60,7 +60,8 @@ def train(
     average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     order = rng.permutation(len(data))
-    validation, training = order[: settings.validation], order[settings.validation :]
+    split = min(settings.validation, len(data) // 5)
+    validation, training = order[:split], order[split:]
     curve: list[dict[str, float]] = []
     losses, started, queue = [], time.time(), np.empty(0, dtype=int)
     for step in range(1, settings.steps + 1):

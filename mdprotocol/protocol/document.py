@@ -47,13 +47,11 @@ class Document:
         return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
 
     def place(self, path: Path, *, key: bool = False) -> Place:
-        """Place of a value (or of its key); of the nearest enclosing key where the path does not exist."""
+        """Place of a value (or of its key); of the nearest part around it where the path does not exist."""
         first, second = (self.keys, self.values) if key else (self.values, self.keys)
-        if path in first or path in second:
-            return first.get(path) or second[path]
-        while path and path not in self.keys:
+        while path and path not in self.values:
             path = path[:-1]
-        return self.keys.get(path) or self.values[()]
+        return first.get(path) or second[path]
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """A problem at a place of this document."""

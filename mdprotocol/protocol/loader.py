@@ -164,7 +164,9 @@ class _Builder:
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, path)
-        self.complain(path, node.start_mark, f"the tag {node.tag.replace(_TAG, '!!')!r} is not allowed; write plain YAML")
+        self.complain(
+            path, node.start_mark, f"the tag {node.tag.replace(_TAG, '!!')!r} is not allowed; write plain YAML"
+        )
         return None
 
     def mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Entry]:
@@ -223,7 +225,9 @@ class _Builder:
             reason = str(error) if isinstance(error, _NotANumber) else f"{text!r} is no {kind}"
             self.complain(path, node.start_mark, reason)
             return None
-        self.complain(path, node.start_mark, f"the tag {node.tag.replace(_TAG, '!!')!r} is not allowed; write plain YAML")
+        self.complain(
+            path, node.start_mark, f"the tag {node.tag.replace(_TAG, '!!')!r} is not allowed; write plain YAML"
+        )
         return None
 
 

@@ -29,7 +29,13 @@ DIMS = ("system", "simulation", "temperature")
 class Section(BaseModel):
     """Base of all parts of a protocol: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
 
 class Guards(Section):

@@ -95,7 +95,9 @@ def translate(errors: Iterable[Error], document: Document, data: Any, root: type
     problems: list[Problem] = []
     for path, group in grouped.items():
         alternatives = [item for item in group if item.branch]
-        deeper = any(other.branch and len(other.path) > len(path) and other.path[: len(path)] == path for other in located)
+        deeper = any(
+            other.branch and len(other.path) > len(path) and other.path[: len(path)] == path for other in located
+        )
         if alternatives and not deeper:
             problems.append(document.problem(path, _combined(alternatives, data, path)))
         problems += [_problem(item, document, data, root) for item in group if not item.branch]
@@ -122,11 +124,15 @@ def _problem(item: Located, document: Document, data: Any, root: type[BaseModel]
         return document.problem(path, _unknown_key(path, data, root), key=True)
     if kind == "missing":
         return document.problem(path, _missing_key(path, data, root), key=True)
-    if item.error["loc"] and item.error["loc"][-1] == "[key]":
-        message = f"'{path[-1]}' cannot be a name; letters, digits, '_', '-' and '.', at most 64, first a letter or digit"
+    if item.error["loc"] and item.error["loc"][-1] == "[key]" and kind == "string_pattern_mismatch":
+        message = (
+            f"'{path[-1]}' cannot be a name; letters, digits, '_', '-' and '.', at most 64, first a letter or digit"
+        )
         return document.problem(path, message, key=True)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _type_problem(item, document, data)
+    if item.error["loc"] and item.error["loc"][-1] == "[key]":
+        return document.problem(path, _value_message(item, path[-1], path), key=True)
     return document.problem(path, _value_message(item, _at(data, path), path))
 
 
@@ -135,8 +141,7 @@ def _unknown_key(path: Path, data: Any, root: type[BaseModel]) -> str:
     advice = other_unit(key, allowed, _at(data, path))
     if advice:
         return f"unknown key '{key}'; {advice}"
-    present = _at(data, path[:-1])
-    return f"unknown key '{key}'; {choices(key, [name for name in allowed if name not in present or name == key])}"
+    return f"unknown key '{key}'; {choices(key, allowed)}"
 
 
 def _missing_key(path: Path, data: Any, root: type[BaseModel]) -> str:
@@ -195,7 +200,9 @@ def _pattern_message(path: Path, value: Any, pattern: str) -> str:
     if path and path[-1] == "metric":
         return f"{shown(value)} is not of the form <metric>.<quantity>, such as force_error.rmse"
     if "0,63" in pattern:
-        return f"{shown(value)} cannot be a name; letters, digits, '_', '-' and '.', at most 64, first a letter or digit"
+        return (
+            f"{shown(value)} cannot be a name; letters, digits, '_', '-' and '.', at most 64, first a letter or digit"
+        )
     return f"{shown(value)} does not have the form {pattern}"
 
 
@@ -214,5 +221,7 @@ def shown(value: Any) -> str:
     """A value as it may stand in a message: short, quoted where it is text."""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
-    text = {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else repr(value)
+    text = (
+        {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else repr(value)
+    )
     return text if len(text) <= 60 else text[:57] + "..."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ EQUILIBRATION_FRICTION_PER_PS = 10.0
 
 @dataclass(frozen=True, eq=False)
 class OneOf:
-    """Annotation of a field that holds one of these components; a bare name stands for the component's defaults.
+    """Annotation of a field that holds one of these components, told apart by `type`.
 
     Attributes:
         what: what such a component is called in messages.
@@ -30,8 +30,7 @@ class OneOf:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         options = {name: handler.generate_schema(cls) for name, cls in self.classes.items()}
-        union = core_schema.tagged_union_schema(choices=options, discriminator="type")
-        return core_schema.no_info_before_validator_function(expand_short_form, union)
+        return core_schema.tagged_union_schema(choices=options, discriminator="type")
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         if not self.classes:
@@ -43,12 +42,44 @@ class OneOf:
 
 
 def _choices(schema: Any) -> list[CoreSchema]:
-    return list(schema["schema"]["choices"].values())
+    return list(schema["choices"].values())
 
 
-def expand_short_form(value: Any) -> Any:
-    """`tblite` -> `{"type": "tblite"}`; anything else as it is."""
-    return {"type": value} if isinstance(value, str) else value
+COMPONENT_PATHS: tuple[tuple[str, ...], ...] = (
+    ("models", "*"),
+    ("reference",),
+    ("systems", "*"),
+    ("simulations", "*", "integrator"),
+    ("simulations", "*", "equilibration", "integrator"),
+    ("metrics", "*"),
+    ("reports", "*"),
+    ("executor",),
+)
+"""Where components stand in a protocol; `*` is any name or index."""
+
+
+def expand_short_forms(data: Any, paths: Iterable[tuple[str, ...]] = COMPONENT_PATHS) -> Any:
+    """A copy of plain data in which a bare name of a component, `reference: tblite`, is `{"type": "tblite"}`.
+
+    It is done before validation and not by a validator, because pydantic's strict mode takes a list for a tuple and text
+    for an enumeration only where no Python code stands between it and the JSON.
+    """
+    below: dict[str, list[tuple[str, ...]]] = {}
+    for first, *rest in paths:
+        below.setdefault(first, []).append(tuple(rest))
+    if isinstance(data, dict):
+        return {key: _expanded(value, below.get(key, below.get("*"))) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_expanded(value, below.get("*")) for value in data]
+    return data
+
+
+def _expanded(value: Any, rests: list[tuple[str, ...]] | None) -> Any:
+    if not rests:
+        return value
+    if () in rests:
+        return {"type": value} if isinstance(value, str) else value
+    return expand_short_forms(value, rests)
 
 
 def without_options(cls: type[Component]) -> bool:
@@ -129,4 +160,3 @@ def _plain(cls: type[Simulation], simulation: Simulation) -> Simulation:
 
 def _values(section: BaseModel) -> dict[str, Any]:
     return {name: getattr(section, name) for name in type(section).model_fields}
-

@@ -21,7 +21,15 @@ _SCALES: tuple[dict[str, float], ...] = (
 
 _SUFFIXES = sorted((unit for scale in _SCALES for unit in scale), key=len, reverse=True)
 _QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s].*?)\s*$")
-_SPELLINGS = {"Å": "A", "angstrom": "A", "1/ps": "per_ps", "1/fs": "per_fs", "/ps": "per_ps", "/fs": "per_fs", "%": "percent"}
+_SPELLINGS = {
+    "Å": "A",
+    "angstrom": "A",
+    "1/ps": "per_ps",
+    "1/fs": "per_fs",
+    "/ps": "per_ps",
+    "/fs": "per_fs",
+    "%": "percent",
+}
 
 
 def split_unit(name: str) -> tuple[str, str]:
@@ -51,7 +59,9 @@ def quantity_as_text(text: str, field: str) -> str | None:
     written = _SPELLINGS.get(found[2], found[2])
     number = float(found[1])
     example = _converted(number, written, unit) if written != unit else f": {number:g}"
-    return f"{field} takes a number in {_readable(unit)}, without the unit" + (f"; write {field}{example}" if example else "")
+    return f"{field} takes a number in {_readable(unit)}, without the unit" + (
+        f"; write {field}{example}" if example else ""
+    )
 
 
 def _same_stem(one: str, other: str) -> bool:

@@ -59,6 +59,6 @@ def xml(text: str) -> str:
 def file_name(text: str) -> str:
     """A name that is safe in every file system and unique to the text."""
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")[:48]
-    if slug == text:
+    if slug and slug == text:
         return slug
     return f"{slug or 'x'}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:6]}"

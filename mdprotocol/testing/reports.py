@@ -222,8 +222,8 @@ def several_report() -> Report:
 
 def hostile_report() -> Report:
     """Names and texts that try to break every format."""
-    where: dict[str, str | float] = {"model": NASTY, "system": "=HYPERLINK(1)", "simulation": "@x|y", "temperature": 300.0}
-    found = not_measured("m.q", "`|", f"because {NASTY}\x00\x1b[31m", **where)
+    where = {"model": NASTY, "system": "=HYPERLINK(1)", "simulation": "@x|y"}
+    found = not_measured("m.q", "`|", f"because {NASTY}\x00\x1b[31m", **where, temperature=300.0)
     result = CriterionResult(NASTY, Level.MUST, NASTY, "m.q", "`|", None, 1.0, Outcome.NOT_MEASURED,
                              (CellResult(found, Outcome.NOT_MEASURED, NASTY),), NASTY)  # fmt: skip
     verdict = ModelVerdict(NASTY, Decision.UNDECIDED, (NASTY,), (result,), (Recommendation(NASTY, False, (NASTY,)),))

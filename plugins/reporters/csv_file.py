@@ -75,4 +75,6 @@ def _cell(cell: CellResult) -> dict[str, Any]:
 def _field(value: Any) -> str:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
-    return escape.csv_cell(value) if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return escape.csv_cell(value)
+    return repr(value) if isinstance(value, int) else repr(float(value))

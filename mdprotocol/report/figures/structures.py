@@ -19,6 +19,8 @@ BOND_FACTOR = 1.25
 """Two atoms are drawn as bonded up to this multiple of the sum of their covalent radii."""
 ATOM_SCALE = 0.45
 MOST_SYSTEMS = 6
+FURTHEST = 3.0
+"""How far beyond the first frame the picture reaches, Å: the pieces of an explosion fly out of it."""
 DIRECTIONS = 200
 """Directions tried for the view."""
 
@@ -56,9 +58,12 @@ def _chosen(material: Material) -> list[RunRow]:
 
 def _read(material: Material, row: RunRow) -> Snapshots | None:
     with material.report.open_run(row.run) as dataset:
-        if "position" not in dataset or not dataset.sizes.get("frame"):
+        if "position" not in dataset:
             return None
-        frames = [0, dataset.sizes["frame"] // 2, dataset.sizes["frame"] - 1]
+        whole = np.flatnonzero(np.isfinite(dataset["position"].values).all(axis=(1, 2)))
+        if not whole.size:
+            return None
+        frames = whole[[0, len(whole) // 2, -1]]
         chosen = dataset.isel(frame=frames)
         numbers = np.asarray(chosen["atomic_number"].values, dtype=int)
         return Snapshots(row, numbers, chosen["position"].values.astype(float), chosen["time"].values / FS_PER_PS)
@@ -67,8 +72,10 @@ def _read(material: Material, row: RunRow) -> Snapshots | None:
 def _draw_row(line: Any, snapshots: Snapshots) -> None:
     flat = np.stack([_aligned(p, snapshots.positions[0]) for p in snapshots.positions])
     plane = _best_view(flat[0])
-    views = np.nan_to_num(flat @ plane.T)
-    low, high = views[..., :2].min(axis=(0, 1)) - 0.7, views[..., :2].max(axis=(0, 1)) + 0.7
+    views = flat @ plane.T
+    start = views[0, :, :2]
+    low = np.maximum(views[..., :2].min(axis=(0, 1)), start.min(axis=0) - FURTHEST) - 0.7
+    high = np.minimum(views[..., :2].max(axis=(0, 1)), start.max(axis=0) + FURTHEST) + 0.7
     for axes, view, time in zip(line, views, snapshots.times, strict=True):
         draw_molecule(axes, snapshots.numbers, view)
         axes.set_xlim(low[0], high[0])
@@ -84,8 +91,6 @@ def _draw_row(line: Any, snapshots: Snapshots) -> None:
 def _aligned(positions: np.ndarray, onto: np.ndarray) -> np.ndarray:
     """Positions about their centre, turned onto another frame (Kabsch, Acta Cryst. A 32, 922 (1976))."""
     moved, target = positions - positions.mean(axis=0), onto - onto.mean(axis=0)
-    if not np.isfinite(moved).all():
-        return moved
     u, _, vt = np.linalg.svd(moved.T @ target)
     u[:, -1] *= np.sign(np.linalg.det(u @ vt)) or 1.0
     return moved @ u @ vt

@@ -35,7 +35,7 @@ def network() -> PaiNN:
     # Random weights make a nearly flat surface; louder ones make every path through the network count.
     with torch.no_grad():
         for parameter in net.parameters():
-            parameter.mul_(2.0)
+            parameter.mul_(1.3)
     net.atomic_energy.copy_(torch.tensor([-10.0, -40.0, -70.0, -100.0]))
     return net
 
@@ -131,11 +131,13 @@ def test_everything_goes_to_zero_at_the_cutoff(network):
 
 def test_curve_has_no_kink_anywhere(network):
     """The force is the slope of the energy on a fine grid that crosses the end of the repulsion and the cutoff."""
-    distances = np.linspace(0.9, 5.2, 4301)
+    distances = np.linspace(0.9, 5.2, 2151)
     energy, force = pair_curve(network, distances)
-    slope = np.gradient(energy, distances, edge_order=2)
-    scale = np.maximum(1.0, np.abs(force))
-    assert (np.abs(slope + force) / scale)[1:-1].max() < 1e-2
+    step = distances[1] - distances[0]
+    # Trapezoids of the force give the energy's change to third order, so a kink or a jump of either shows.
+    work = -0.5 * (force[1:] + force[:-1]) * step
+    scale = np.maximum(1.0, np.abs(force[1:]))
+    assert (np.abs(np.diff(energy) - work) / scale).max() < 1e-4
 
 
 def test_far_and_coincident_cutoff_pairs_are_finite_in_float32():

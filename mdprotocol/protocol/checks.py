@@ -1,0 +1,231 @@
+"""Checks of names across a protocol. They read plain data, so that they also run where another part is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric
+from mdprotocol.errors import Problem
+from mdprotocol.protocol.document import Document
+from mdprotocol.protocol.places import Path, choices
+from mdprotocol.protocol.schema import REFERENCE
+from mdprotocol.registry import Registry
+from mdprotocol.variables import RUN_VARIABLES
+from mdprotocol.verdicts import Level
+
+Problems = Iterator[Problem]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the checks look at: the document's data without the keys that a null removed."""
+
+    document: Document
+    data: Mapping[str, Any]
+    metrics: Mapping[str, type[Metric]]
+    """Metric class by the name that a criterion may use: keys of `metrics:` and registered types."""
+
+    def section(self, *path: str) -> dict[str, Any]:
+        """The mapping at a path; empty where there is none."""
+        value: Any = self.data
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value if isinstance(value, dict) else {}
+
+    def mappings(self, *path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Name and content of every entry of a section that is a mapping."""
+        for name, value in self.section(*path).items():
+            if isinstance(value, dict):
+                yield name, value
+
+
+def cross_checks(document: Document, data: Mapping[str, Any], registry: Registry) -> list[Problem]:
+    """All problems with names that one part of a protocol uses and another defines."""
+    context = Context(document, data, _metric_classes(data, registry))
+    return [problem for check in CHECKS for problem in check(context)]
+
+
+def _metric_classes(data: Mapping[str, Any], registry: Registry) -> dict[str, type[Metric]]:
+    registered = {cls.type_name(): cls for cls in registry.classes("metrics") if issubclass(cls, Metric)}
+    section = data.get("metrics")
+    own = {}
+    for name, value in section.items() if isinstance(section, dict) else ():
+        kind = value.get("type") if isinstance(value, dict) else value
+        own[name] = registered.get(kind, Metric) if isinstance(kind, str) else Metric
+    return registered | own
+
+
+def simulation_names(name: str, timestep: Any) -> list[str]:
+    """Names after expansion: one for each of a list of time steps, such as `nve_0.5fs`; else the name itself."""
+    if not isinstance(timestep, list):
+        return [name]
+    return [expanded_name(name, dt) for dt in timestep if _is_number(dt)]
+
+
+def expanded_name(name: str, timestep_fs: float) -> str:
+    """`nve`, 0.5 -> `nve_0.5fs`."""
+    return f"{name}_{timestep_fs:g}fs"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _simulations(context: Context) -> dict[str, list[str]]:
+    return {name: simulation_names(name, sim.get("timestep_fs")) for name, sim in context.mappings("simulations")}
+
+
+def check_models(context: Context) -> Problems:
+    """The name `reference` is kept for the reference's own runs."""
+    if REFERENCE in context.section("models"):
+        message = f"a model cannot be called '{REFERENCE}'; the reference's own runs are stored under that name"
+        yield context.document.problem(("models", REFERENCE), message, key=True)
+
+
+def check_simulations(context: Context) -> Problems:
+    """Systems and models that a simulation names exist, and nothing stands twice."""
+    for name, simulation in context.mappings("simulations"):
+        for key in ("systems", "models"):
+            path: Path = ("simulations", name, key)
+            yield from _known(context, path, simulation.get(key), context.section(key), key[:-1])
+        for key in ("systems", "models", "temperatures_K", "timestep_fs", "seeds"):
+            yield from _twice(context, ("simulations", name, key), simulation.get(key))
+        if simulation.get("reference_trajectory") is True and not context.data.get("reference"):
+            message = "there is no `reference:` that could run; add one, or leave this key out"
+            yield context.document.problem(("simulations", name, "reference_trajectory"), message)
+
+
+def _known(context: Context, path: Path, names: Any, allowed: Mapping[str, Any], what: str) -> Problems:
+    for index, name in enumerate(names) if isinstance(names, list) else ():
+        if isinstance(name, str) and name not in allowed:
+            yield context.document.problem((*path, index), f"there is no {what} '{name}'; {choices(name, allowed)}")
+
+
+def _twice(context: Context, path: Path, items: Any) -> Problems:
+    seen: set[str] = set()
+    for index, item in enumerate(items) if isinstance(items, list) else ():
+        # Numbers become parts of file names with six digits, so they must differ in those.
+        text = f"{item:g}" if isinstance(item, float) or (_is_number(item) and path[-1] != "seeds") else str(item)
+        if text in seen:
+            yield context.document.problem((*path, index), f"{text} stands twice; every entry gives runs of its own")
+        seen.add(text)
+
+
+def check_expanded_names(context: Context) -> Problems:
+    """No two simulations have the same name once lists of time steps are expanded."""
+    taken: dict[str, str] = {}
+    for name, expanded in _simulations(context).items():
+        timestep = context.section("simulations", name).get("timestep_fs")
+        for other in context.section("simulations"):
+            if other != name and _is_number(timestep) and name == expanded_name(other, timestep):
+                message = f"this name means '{other}' with a time step of {timestep:g} fs; give it another name"
+                yield context.document.problem(("simulations", name), message, key=True)
+        for full in expanded:
+            if full in taken and taken[full] != name:
+                message = f"the expanded name '{full}' is also one of '{taken[full]}'; rename one of them"
+                yield context.document.problem(("simulations", name), message, key=True)
+            taken.setdefault(full, name)
+
+
+def check_criteria(context: Context) -> Problems:
+    """Metric, quantity, units and the names in `where` exist."""
+    for name, criterion in context.mappings("criteria"):
+        yield from _where(context, name, criterion.get("where"))
+        metric, dot, quantity = str(criterion.get("metric", "")).partition(".")
+        if not dot:
+            continue
+        path: Path = ("criteria", name, "metric")
+        if metric not in context.metrics:
+            message = f"unknown metric '{metric}'; {choices(metric, context.metrics)}"
+            yield context.document.problem(path, message)
+        elif context.metrics[metric] is not Metric:
+            yield from _quantity(context, name, criterion, metric, quantity)
+
+
+def _quantity(context: Context, name: str, criterion: dict[str, Any], metric: str, quantity: str) -> Problems:
+    cls, path = context.metrics[metric], ("criteria", name, "metric")
+    if quantity not in cls.quantities:
+        message = f"metric '{metric}' has no quantity '{quantity}'; {choices(quantity, cls.quantities)}"
+        yield context.document.problem(path, message)
+        return
+    units, given = cls.quantities[quantity].units, criterion.get("units")
+    if isinstance(given, str) and given != units:
+        message = f"{metric}.{quantity} is measured in {units}, not in {given}; give its bounds in {units}"
+        yield context.document.problem(("criteria", name, "units"), message)
+    yield from _needs(context, name, metric)
+
+
+def _needs(context: Context, name: str, metric: str) -> Problems:
+    cls, path = context.metrics[metric], ("criteria", name, "metric")
+    unknown = sorted(cls.needs - RUN_VARIABLES.keys())
+    if unknown:
+        message = f"metric '{metric}' needs the variable '{unknown[0]}'; {choices(unknown[0], RUN_VARIABLES)}"
+        yield context.document.problem(path, message)
+    referenced = any(variable.startswith("reference_") for variable in cls.needs) or issubclass(cls, ComparisonMetric)
+    if referenced and not context.data.get("reference"):
+        yield context.document.problem(path, f"metric '{metric}' needs a reference; add `reference:` to the protocol")
+    dims = [dim for dim in ("simulation", "temperature") if dim in context.section("criteria", name, "where")]
+    if issubclass(cls, ProbeMetric) and dims:
+        message = f"'{metric}' is measured on a system, without a simulation; here `where` can only name systems"
+        yield context.document.problem(("criteria", name, "where", dims[0]), message, key=True)
+
+
+def _where(context: Context, name: str, where: Any) -> Problems:
+    if not isinstance(where, dict):
+        return
+    simulations = _simulations(context)
+    allowed = {
+        "system": list(context.section("systems")),
+        "simulation": sorted({*simulations, *(full for names in simulations.values() for full in names)}),
+    }
+    for dim, wanted in where.items():
+        path: Path = ("criteria", name, "where", dim)
+        for index, value in enumerate(wanted) if isinstance(wanted, list) else ((None, wanted),):
+            at = path if index is None else (*path, index)
+            if dim in allowed and isinstance(value, str) and value not in allowed[dim]:
+                yield context.document.problem(at, f"there is no {dim} '{value}'; {choices(value, allowed[dim])}")
+            elif dim in allowed and _is_number(value):
+                yield context.document.problem(
+                    at, f"{value} is not the name of a {dim}; {choices(str(value), allowed[dim])}"
+                )
+            elif dim == "temperature":
+                yield from _temperature(context, at, value)
+
+
+def _temperature(context: Context, path: Path, value: Any) -> Problems:
+    temperatures = {
+        float(kelvin)
+        for _, simulation in context.mappings("simulations")
+        for kelvin in (simulation.get("temperatures_K") if isinstance(simulation.get("temperatures_K"), list) else ())
+        if _is_number(kelvin)
+    }
+    if not _is_number(value):
+        yield context.document.problem(path, f"{value!r} is not a temperature; write a number in K")
+    elif temperatures and value not in temperatures:
+        known = ", ".join(f"{kelvin:g}" for kelvin in sorted(temperatures))
+        near = min(temperatures, key=lambda kelvin: abs(kelvin - value))
+        message = f"no simulation has a temperature of {value:g} K; allowed: {known}; did you mean {near:g}?"
+        yield context.document.problem(path, message)
+
+
+def check_recommendations(context: Context) -> Problems:
+    """Required criteria exist."""
+    listed = context.data.get("recommendations")
+    allowed = [*context.section("criteria"), *Level]
+    for index, use in enumerate(listed) if isinstance(listed, list) else ():
+        requires = use.get("requires") if isinstance(use, dict) else None
+        for place, name in enumerate(requires) if isinstance(requires, list) else ():
+            if isinstance(name, str) and name not in allowed:
+                path: Path = ("recommendations", index, "requires", place)
+                yield context.document.problem(path, f"there is no criterion '{name}'; {choices(name, allowed)}")
+
+
+CHECKS: tuple[Callable[[Context], Problems], ...] = (
+    check_models,
+    check_simulations,
+    check_expanded_names,
+    check_criteria,
+    check_recommendations,
+)

@@ -1,0 +1,68 @@
+"""Validation of a document against the registered plugins: one Protocol, or all problems at once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+
+from mdprotocol.errors import Problem, ProtocolError
+from mdprotocol.protocol.checks import cross_checks
+from mdprotocol.protocol.document import Document
+from mdprotocol.protocol.files import file_problems
+from mdprotocol.protocol.places import Path
+from mdprotocol.protocol.schema import Protocol
+from mdprotocol.protocol.translate import locate, translate
+from mdprotocol.protocol.typed import expand_short_forms, typed_protocol, untyped
+from mdprotocol.registry import Registry
+
+
+def validate(document: Document, registry: Registry, *, files: bool = False) -> Protocol:
+    """The protocol that a document describes.
+
+    Args:
+        files: also demand that the models' files exist (for `check` and `run`; judging needs none of them).
+
+    Raises:
+        ProtocolError: everything that is wrong, each problem with its place.
+    """
+    root = typed_protocol(registry)
+    data, typed, errors = _validated(document, root)
+    problems = [*document.problems, *translate(errors, document, data, root)]
+    problems += cross_checks(document, data, registry)
+    if files:
+        problems += file_problems(document, data, registry)
+    if problems or typed is None:
+        raise ProtocolError(_unique(problems))
+    return untyped(typed)
+
+
+def _validated(document: Document, root: type[Protocol]) -> tuple[dict[str, Any], Protocol | None, list[Any]]:
+    """Validate; where a null that replaced something is not allowed, remove its key and validate again."""
+    data = expand_short_forms(document.data)
+    while True:
+        try:
+            # JSON in strict mode: text is never taken for a number, nor true for 1; lists still become tuples.
+            return data, root.model_validate_json(json.dumps(data), strict=True), []
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+            nulls = {item.path for item in (locate(e, data) for e in errors)} & document.removals
+            removed = [_removed(data, path) for path in nulls]
+            if not any(removed):
+                return data, None, errors
+
+
+def _removed(data: dict[str, Any], path: Path) -> bool:
+    """Remove a key that holds null; False where it holds something else."""
+    parent: Any = data
+    for part in path[:-1]:
+        parent = parent[part]
+    if not isinstance(parent, dict) or parent.get(path[-1], ...) is not None:
+        return False
+    del parent[path[-1]]
+    return True
+
+
+def _unique(problems: list[Problem]) -> list[Problem]:
+    return sorted(set(problems))

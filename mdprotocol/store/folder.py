@@ -1,0 +1,119 @@
+"""The results folder on disk. Every path is relative to its root and never leaves it; every write is atomic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import xarray as xr
+
+from mdprotocol.errors import StoreError
+from mdprotocol.store import netcdf
+from mdprotocol.store.atomic import is_stale, write_atomically
+
+RUNS = "runs"
+
+
+class ResultsFolder:
+    """A results folder; it is created by the first write."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def path(self, relative: str) -> Path:
+        """Absolute path of a file in the folder.
+
+        Raises:
+            StoreError: the path is absolute, climbs out with `..`, or leads out through a symbolic link.
+        """
+        pure = PurePosixPath(relative)
+        unsafe = not pure.parts or pure.is_absolute() or ".." in pure.parts
+        if unsafe or any(character in relative for character in "\\\0") or ":" in pure.parts[0]:
+            raise StoreError(f"'{relative}' is not a path inside the results folder")
+        path = self.root.joinpath(*pure.parts)
+        root = self.root.resolve()
+        if not path.resolve().is_relative_to(root):
+            raise StoreError(f"'{relative}' leads out of the results folder {self.root}")
+        return path
+
+    # ------------------------------------------------------------------------------------------------------ write
+
+    def write_dataset(self, relative: str, dataset: xr.Dataset) -> None:
+        """Write a dataset as NetCDF-4; an open lazy dataset of the same file keeps the old content."""
+        self._write(relative, lambda path: netcdf.write(path, dataset))
+
+    def write_bytes(self, relative: str, data: bytes) -> None:
+        """Write a file."""
+        self._write(relative, lambda path: _write_bytes(path, data))
+
+    def write_json(self, relative: str, obj: Any) -> None:
+        """Write plain data as JSON (UTF-8, NaN refused: no other reader knows it)."""
+        try:
+            text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"{relative} cannot be written as JSON: {error}") from error
+        self.write_bytes(relative, (text + "\n").encode("utf-8"))
+
+    def _write(self, relative: str, write: Any) -> None:
+        try:
+            write_atomically(self.path(relative), write)
+        except OSError as error:
+            raise StoreError(f"cannot write {self.root / relative}: {error.strerror or error}") from error
+
+    def sweep(self) -> int:
+        """Delete temporary files that dead writers left behind; the number of them."""
+        stale = [path for path in self.root.rglob(".tmp-*") if is_stale(path)] if self.root.is_dir() else []
+        for path in stale:
+            path.unlink(missing_ok=True)
+        return len(stale)
+
+    # ------------------------------------------------------------------------------------------------------- read
+
+    def exists(self, relative: str) -> bool:
+        """Whether there is a file of this name (for run files ask `identity`)."""
+        return self.path(relative).is_file()
+
+    def read_json(self, relative: str) -> Any:
+        """Read a JSON file."""
+        try:
+            return json.loads(self.path(relative).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise StoreError(f"cannot read {self.root / relative}: {error.strerror or error}") from error
+        except ValueError as error:
+            raise StoreError(f"{self.root / relative} is not JSON: {error}") from error
+
+    def open(self, relative: str) -> xr.Dataset:
+        """Open a NetCDF file lazily; close it, or use it as a context manager."""
+        return netcdf.read(self.path(relative))
+
+    def attributes(self, relative: str) -> dict[str, Any] | None:
+        """Attributes of a finished file; None where it is absent, unreadable or carries no identity."""
+        found = netcdf.attributes(self.path(relative))
+        return found if found is not None and found.get(netcdf.IDENTITY) else None
+
+    def identity(self, relative: str) -> str | None:
+        """SHA-256 of what determined a finished file; None where it is absent or cannot be trusted."""
+        found = self.attributes(relative)
+        return str(found[netcdf.IDENTITY]) if found else None
+
+    def run_ids(self) -> list[str]:
+        """Ids of all readable runs, sorted by model, system, simulation, temperature and replica."""
+        return [run for run, _ in self.runs()]
+
+    def runs(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Id and attributes of every readable run, in the order of `run_ids`."""
+        files = (self.root / RUNS).rglob("*.nc") if (self.root / RUNS).is_dir() else ()
+        ids = (path.relative_to(self.root).with_suffix("").as_posix() for path in files if path.name[0] != ".")
+        found = [(run, attrs) for run in ids if (attrs := self.attributes(run + ".nc")) is not None]
+        return iter(sorted(found, key=_order))
+
+
+def _order(item: tuple[str, dict[str, Any]]) -> tuple[str, float, int, str]:
+    run, attrs = item
+    return run.rpartition("/")[0], float(attrs.get("temperature_K", 0)), int(attrs.get("replica", 0)), run
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)

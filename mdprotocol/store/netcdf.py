@@ -1,0 +1,79 @@
+"""Datasets to and from NetCDF-4 files that plain `xarray.open_dataset` opens; failures become one `StoreError`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+import xarray as xr
+
+from mdprotocol.errors import StoreError
+from mdprotocol.variables import RUN_VARIABLES
+
+IDENTITY = "identity"
+
+
+def write(path: Path, dataset: xr.Dataset) -> None:
+    """Write a dataset uncompressed, in the precision it has, each variable with `units` and `long_name`.
+
+    Raises:
+        StoreError: a variable has no units, or an attribute cannot stand in a NetCDF file.
+    """
+    labelled = _labelled(dataset)
+    encoding: dict[Any, dict[str, Any]] = {
+        # No fill value: a NaN in the file is a NaN that was there.
+        name: {"_FillValue": None} if variable.dtype.kind == "f" else {}
+        for name, variable in labelled.variables.items()
+    }
+    try:
+        labelled.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding)
+    except (OSError, TypeError, ValueError) as error:
+        raise StoreError(f"cannot write {path.name}: {error}") from error
+
+
+def read(path: Path) -> xr.Dataset:
+    """Open lazily: variables are read when they are asked for.
+
+    Raises:
+        StoreError: the file is not there or is not NetCDF.
+    """
+    try:
+        return xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        what = "is not there" if not path.exists() else f"cannot be read as NetCDF ({error})"
+        raise StoreError(f"{path} {what}") from error
+
+
+def attributes(path: Path) -> dict[str, Any] | None:
+    """Global attributes of a file; None where it is absent or unreadable, so that nobody trusts a torn file."""
+    try:
+        with netCDF4.Dataset(path, "r") as file:
+            return {name: _plain(file.getncattr(name)) for name in file.ncattrs()}
+    except (OSError, RuntimeError, AttributeError, UnicodeDecodeError):
+        return None
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _labelled(dataset: xr.Dataset) -> xr.Dataset:
+    """A shallow copy whose attributes NetCDF can hold; known variables get the units of the vocabulary."""
+    copy = dataset.copy(deep=False)
+    copy.attrs = _storable(dataset.attrs)
+    for name, variable in copy.variables.items():
+        known = RUN_VARIABLES.get(str(name))
+        defaults = {"units": known.units, "long_name": known.long_name} if known else {}
+        variable.attrs = _storable(defaults | variable.attrs)
+        variable.encoding = {}
+        if variable.dtype.kind in "fiu" and "units" not in variable.attrs:
+            raise StoreError(f"variable '{name}' has no `units` attribute (use '1' for a plain number)")
+        variable.attrs.setdefault("long_name", str(name).replace("_", " "))
+    return copy
+
+
+def _storable(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): int(value) if isinstance(value, bool | np.bool_) else value for key, value in attrs.items()}

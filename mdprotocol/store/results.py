@@ -1,0 +1,90 @@
+"""Finished results for analysis: `results = mdprotocol.open_results("results/m6_original")`, then plain xarray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+import yaml
+
+from mdprotocol.errors import StoreError
+from mdprotocol.store.folder import ResultsFolder
+from mdprotocol.store.stack import RunFile, stack
+
+
+class Results:
+    """A results folder, read only. Files are opened when they are asked for."""
+
+    def __init__(self, folder: ResultsFolder) -> None:
+        self.folder = folder
+
+    @cached_property
+    def runs(self) -> Mapping[str, Mapping[str, Any]]:
+        """Id of every finished or failed run -> its attributes (`outcome`, `seed`, `failure_kind`, ...)."""
+        return dict(self.folder.runs())
+
+    def run(self, run: str) -> xr.Dataset:
+        """The dataset of one run, lazy; variables and units as in `mdprotocol.variables`."""
+        return self.folder.open(run.removesuffix(".nc") + ".nc")
+
+    def dataset(self, model: str, system: str, simulation: str) -> xr.Dataset:
+        """All runs of one model, system and simulation, stacked with dims `temperature, replica` in front; lazy.
+
+        Where a run failed, is missing, or has fewer frames than the longest, the rest of it is NaN (-1 in integer
+        variables). The variable `outcome` (`completed`, `failed` or `missing`) says which runs those are: choose by it
+        before averaging. Also there: `run`, `seed`, `failure_kind`, `failure_time_fs`.
+
+        Raises:
+            StoreError: there is no run of this kind.
+        """
+        wanted = {"model": model, "system": system, "simulation": simulation}
+        found = [
+            RunFile(self.folder.path(run + ".nc"), run, attrs)
+            for run, attrs in self.runs.items()
+            if all(attrs.get(key) == value for key, value in wanted.items())
+        ]
+        if not found:
+            raise StoreError(f"{self.folder.root} has no run of {model} × {system} × {simulation}; it has {self._kinds()}")
+        return stack(found, *self._planned(simulation))
+
+    def verdict(self) -> dict[str, Any]:
+        """Content of verdict.json."""
+        return dict(self.folder.read_json("verdict.json"))
+
+    @property
+    def measurements(self) -> xr.Dataset:
+        """Every measurement, one variable `metric.quantity` each; see `mdprotocol.assess.measurements`."""
+        return self.folder.open("measurements.nc")
+
+    def _kinds(self) -> str:
+        kinds = sorted({run.rpartition("/")[0].removeprefix("runs/") for run in self.runs})
+        return ", ".join(kinds) or "no runs at all"
+
+    def _planned(self, simulation: str) -> tuple[list[float], int]:
+        """Temperatures and number of replicas that the stored protocol planned, so that missing runs are seen."""
+        try:
+            text = self.folder.path("protocol.yaml").read_text(encoding="utf-8")
+            sections = dict(yaml.safe_load(text)["simulations"])
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            return [], 0
+        for name, section in sections.items():
+            steps = section["timestep_fs"]
+            names = {f"{name}_{step:g}fs" for step in steps} if isinstance(steps, list) else {name}
+            if simulation in names:
+                return [float(kelvin) for kelvin in section["temperatures_K"]], int(section["replicas"])
+        return [], 0
+
+
+def open_results(path: Path | str) -> Results:
+    """Open a results folder for analysis.
+
+    Raises:
+        StoreError: there is no such folder.
+    """
+    folder = ResultsFolder(path)
+    if not folder.root.is_dir():
+        raise StoreError(f"there is no results folder {path}")
+    return Results(folder)

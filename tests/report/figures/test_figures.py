@@ -1,0 +1,97 @@
+"""Figures: there is something in them, in every state that results can be in."""
+
+import dataclasses
+import io
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from mdprotocol.report.figures import draw_all
+from mdprotocol.testing import reports
+
+
+def pixels(figure):
+    return imread(io.BytesIO(figure.png), format="png")[..., :3]
+
+
+@pytest.fixture(scope="module")
+def sound():
+    return draw_all(reports.sound_report())
+
+
+def test_all_figures_of_a_model_are_drawn(sound):
+    assert [figure.missing for figure in sound] == [""] * len(sound)
+    names = [figure.path.removeprefix("figures/").removesuffix("_original.png") for figure in sound]
+    assert names == ["criteria", "energy", "temperature", "force_error", "parity", "structures"]
+
+
+def test_every_figure_has_content_and_is_of_readable_size(sound):
+    for figure in sound:
+        picture = pixels(figure)
+        assert picture.std() > 0.05, figure.path
+        assert 400 <= picture.shape[1] <= 2400, figure.path
+
+
+def test_equal_data_give_equal_bytes(sound):
+    again = draw_all(reports.sound_report())
+    assert [figure.png for figure in again] == [figure.png for figure in sound]
+    assert all(b"tEXt" not in figure.png for figure in sound)
+
+
+def test_the_users_own_style_neither_enters_nor_is_changed(sound):
+    with matplotlib.rc_context({"axes.facecolor": "black"}):
+        again = draw_all(reports.sound_report())
+        assert matplotlib.rcParams["axes.facecolor"] == "black"
+    assert again[0].png == sound[0].png
+
+
+def test_several_models_are_compared():
+    drawn = draw_all(reports.several_report())
+    assert [figure.path for figure in drawn[:2]] == ["figures/trade_off.png", "figures/speed.png"]
+    assert all(figure.png for figure in drawn)
+    assert {figure.model for figure in drawn} == {"", "original", "tiny"}
+
+
+def test_hostile_names_stay_inside_the_folder():
+    for figure in draw_all(reports.hostile_report()):
+        assert figure.png, figure.missing
+        folder, _, name = figure.path.partition("/")
+        assert folder == "figures"
+        assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-.")
+        assert ".." not in name
+
+
+def test_without_data_each_figure_says_why_it_is_missing():
+    drawn = draw_all(reports.empty_report())
+    assert drawn
+    assert all(figure.missing and not figure.png for figure in drawn)
+
+
+def test_unreadable_runs_cost_figures_not_the_report():
+    def refuse(run):
+        raise OSError("cannot be read")
+
+    drawn = draw_all(dataclasses.replace(reports.sound_report(), open_run=refuse))
+    assert [figure.path for figure in drawn if figure.png] == ["figures/criteria_original.png"]
+
+
+def test_runs_without_a_reference_lose_only_the_figures_of_forces():
+    sound = reports.sound_report()
+    bare = ["sample_frame", "reference_force"]
+    drawn = draw_all(dataclasses.replace(sound, open_run=lambda run: sound.open_run(run).drop_vars(bare)))
+    missing = {figure.path for figure in drawn if not figure.png}
+    assert missing == {"figures/force_error_original.png", "figures/parity_original.png"}
+
+
+def test_a_run_that_ends_in_nan_is_drawn_up_to_there():
+    sound = reports.sound_report()
+
+    def broken(run):
+        dataset = sound.open_run(run).copy(deep=True)
+        for name in ("position", "force", "conserved_energy", "temperature"):
+            dataset[name][-1] = np.nan
+        return dataset
+
+    assert all(figure.png for figure in draw_all(dataclasses.replace(sound, open_run=broken)))

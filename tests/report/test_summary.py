@@ -1,0 +1,52 @@
+"""Key numbers by system and temperature, models side by side, and what is needed to repeat it."""
+
+import dataclasses
+
+from mdprotocol.report import summary
+from mdprotocol.testing import reports
+
+
+def test_a_row_a_system_and_temperature():
+    table = summary.summary(reports.sound_report(), "original")
+    assert table.columns == ("simulation", "system", "temperature", "force RMSE", "energy drift", "crashed")
+    assert len(table.rows) == 9
+    assert table.rows[0] == (
+        "nve_10ps", "water", "100 K", "0.020 ± 0.002 eV/Å", "0.01 ± 0.02 meV/atom/ps", "0",
+    )  # fmt: skip
+
+
+def test_a_metric_with_a_name_of_its_own_is_recognised():
+    report = reports.sound_report()
+    named = [dataclasses.replace(m, quantity=m.quantity.replace("force_error", "mine")) for m in report.measurements]
+    protocol = {**report.protocol, "metrics": {"mine": {"type": "force_error"}}}
+    renamed = dataclasses.replace(report, measurements=named, protocol=protocol)
+    assert summary.summary(renamed, "original") == summary.summary(report, "original")
+
+
+def test_models_side_by_side():
+    table = summary.comparison(reports.several_report())
+    rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert rows["original"]["parameters"] == "427,009"
+    assert rows["original"]["speed-up"] == "1.00×"
+    assert rows["tiny"]["speed-up"] == "2.50×"
+    assert rows["tiny"]["ms a step"] == "1.60 ± 0.10 ms"
+    assert rows["tiny"]["force RMSE (worst cell)"] == "0.450 ± 0.010 eV/Å"
+    assert rows["tiny"]["decision"] == "REJECTED"
+
+
+def test_side_by_side_without_measurements_has_dashes():
+    table = summary.comparison(reports.empty_report())
+    assert table.rows == (("ghost", "UNDECIDED", "—", "—", "—", "—", "0 of 0"),)
+
+
+def test_facts_for_repeating_it():
+    facts = dict(summary.reproduction(reports.sound_report()).rows)
+    assert facts["seed"] == "20261123"
+    assert facts["checkpoint of original"] == "original.safetensors, SHA-256 " + "ab" * 32
+    assert facts["wall time"] == "5.2 min"
+    assert facts["hardware"] == "Example CPU, 2 cores, 7.7 GiB, Linux 6"
+
+
+def test_facts_of_an_old_folder_without_provenance():
+    report = dataclasses.replace(reports.sound_report(), provenance={})
+    assert not summary.reproduction(report)
