@@ -1,13 +1,11 @@
-"""Distil PaiNN students from GFN2-xTB: `python checkpoints/distil.py data`, then `train --student NAME`. See README.md."""
+"""Distil PaiNN students from GFN2-xTB: `python checkpoints/distil.py data`, then `train --student NAME` (README.md)."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import importlib.metadata
 import os
 import sys
-import time
+from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -16,31 +14,31 @@ sys.path.insert(0, str(HERE))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch  # noqa: E402
-from mdprotocol_plugins.painn.checkpoint import ArchitectureCard, save_checkpoint  # noqa: E402
 from mdprotocol_plugins.painn.network import PaiNN  # noqa: E402
-
-from recipe import dataset, testing, training  # noqa: E402
+from recipe import card, dataset, training  # noqa: E402
 from recipe.batches import Data  # noqa: E402
 from recipe.memory import keep_freed_memory  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one stage, or `all`."""
+    """Run one stage, or `all`: data, train and test."""
     args = _parser().parse_args(arguments)
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     students = [args.student] if args.student else list(training.ARCHITECTURES)
     if args.stage in ("data", "all"):
         dataset.build(args.data, args.seed, args.scale, _log)
-    if args.stage in ("train", "all"):
-        for student in students:
+    for student in students:
+        if args.stage in ("train", "all"):
             _train(student, args)
+        if args.stage in ("test", "all"):
+            _test(student, args)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", choices=("data", "train", "all"))
+    parser.add_argument("stage", choices=("data", "train", "test", "all"))
     parser.add_argument("--student", choices=list(training.ARCHITECTURES), help="all three where absent")
     parser.add_argument("--data", type=Path, default=HERE / "data", help="folder of the data set")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the checkpoints")
@@ -57,38 +55,23 @@ def _train(student: str, args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
 
     def save(network: PaiNN, curve: list[dict[str, float]]) -> None:
-        _save(student, network, curve, settings, data, args)
+        known = card.facts(network, data, args.data, settings, curve, args.seed, args.scale)
+        card.write(args.out / f"{student}.safetensors", student, network, known)
 
     network, curve = training.train(student, data, settings, _log, save)
     save(network, curve)
 
 
-def _save(
-    student: str,
-    network: PaiNN,
-    curve: list[dict[str, float]],
-    settings: training.Settings,
-    data: Data,
-    args: argparse.Namespace,
-) -> None:
-    facts = {
-        "teacher": "GFN2-xTB",
-        "seeds": {"data": args.seed, "training": settings.seed},
-        "data": testing.counts(data) | {"scale": args.scale},
-        "training": training.as_dict(settings),
-        "curve_end": curve[-5:],
-        "test": testing.errors(network, Data(args.data / "test.npz")),
-        "held_out": testing.errors(network, Data(args.data / "held_out.npz")),
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "tblite", "numpy", "ase")},
-        "created": time.strftime("%Y-%m-%d", time.gmtime()),
-    }
-    architecture = ArchitectureCard(**dataclasses.asdict(network.architecture))
-    tensors = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
-    card = save_checkpoint(args.out / f"{student}.safetensors", student, architecture, tensors, facts)
-    for group in ("test", "held_out"):
-        for name, error in facts[group].items():
-            _log(f"{student} {group} {name}: {error}")
-    _log(f"{student}: {card.parameters} parameters")
+def _test(student: str, args: argparse.Namespace) -> None:
+    known, network = card.read(args.out / f"{student}.safetensors")
+    _log(f"{student}: {known.parameters} parameters")
+    for group, errors in card.tests(network, args.data).items():
+        _show(f"{student} {group}", errors)
+
+
+def _show(heading: str, errors: Mapping[str, Mapping[str, float]]) -> None:
+    for name, error in errors.items():
+        _log(f"{heading} {name}: " + ", ".join(f"{key} {value:g}" for key, value in error.items()))
 
 
 def _log(text: str) -> None:

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 class Component(BaseModel):
     """Base of all components: immutable, refuses unknown options, validates defaults."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     type: str
 
@@ -285,6 +287,8 @@ class Integrator(Component):
     """Base of integrators: advances every copy of a batch by one step."""
 
     thermostatted: ClassVar[bool] = False
+    conserves_momentum: ClassVar[bool] = True
+    """Whether momentum (and, in an open system, angular momentum) stays; if not, all 3N degrees of freedom are free."""
     conserves: ClassVar[str] = "total energy K + V"
     """The conserved quantity in words; its value is K + V - bath_energy."""
 

@@ -1,11 +1,11 @@
-"""The data set: who is sampled how often, deduplicated, in one file. Seeded: every molecule has a generator of its own."""
+"""The data set: who is sampled how often, deduplicated, in one file. Each molecule has its own seeded generator."""
 
 from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ ALANINE = Amount({300.0: (3, 250), 500.0: (5, 300), 800.0: (3, 300), 1000.0: (3,
 SMALL_TARGET = Amount({300.0: (3, 150), 500.0: (3, 200), 1000.0: (2, 200)}, modes=400, per_bond=60)
 ORGANIC = Amount({300.0: (1, 60), 600.0: (1, 80), 1000.0: (1, 60)}, modes=60, per_bond=6)
 HELD_OUT_TEST = Amount({300.0: (1, 50), 500.0: (1, 50)}, modes=0, per_bond=0, every=25)
-TARGET_TEST = Amount({t: (2, 60) for t in TEST_TEMPERATURES}, modes=0, per_bond=0, every=30)
+TARGET_TEST = Amount(dict.fromkeys(TEST_TEMPERATURES, (2, 60)), modes=0, per_bond=0, every=30)
 
 
 def amount(name: str, scale: float) -> Amount:
@@ -75,16 +75,18 @@ def deduplicate(samples: Iterable[Sample]) -> list[Sample]:
     return list(seen.values())
 
 
-def build(folder: Path, seed: int, scale: float, log) -> None:
+def build(folder: Path, seed: int, scale: float, log: Callable[[str], None]) -> None:
     """Write train.npz, test.npz (target trajectories) and held_out.npz."""
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "train.npz", [(n, amount(n, scale)) for n in training_names()], seed, "train", log)
-    tests = Amount({t: (r, max(2, round(n * min(1, scale * 2)))) for t, (r, n) in TARGET_TEST.md.items()}, 0, 0, every=30)
+    share = min(1.0, scale * 2)
+    md = {t: (runs, max(2, round(n * share))) for t, (runs, n) in TARGET_TEST.md.items()}
+    tests = replace(TARGET_TEST, md=md)
     _write(folder / "test.npz", [(n, tests) for n in TARGETS], seed, "test", log)
     _write(folder / "held_out.npz", [(n, HELD_OUT_TEST) for n in HELD_OUT], seed, "held out", log)
 
 
-def _write(path: Path, wanted: list[tuple[str, Amount]], seed: int, purpose: str, log) -> None:
+def _write(path: Path, wanted: list[tuple[str, Amount]], seed: int, purpose: str, log: Callable[[str], None]) -> None:
     samples: list[Sample] = []
     dropped: Counter = Counter()
     for name, how in wanted:

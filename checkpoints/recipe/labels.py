@@ -1,4 +1,4 @@
-"""The teacher: GFN2-xTB energies and forces by tblite (Bannwarth, Ehlert, Grimme, JCTC 15, 1652 (2019)), eV and eV/Å."""
+"""The teacher: GFN2-xTB energies and forces by tblite (Bannwarth, Ehlert, Grimme, JCTC 15, 1652 (2019)); eV, eV/Å."""
 
 from __future__ import annotations
 

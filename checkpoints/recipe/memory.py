@@ -15,4 +15,4 @@ def keep_freed_memory() -> bool:
     Without it every intermediate tensor is mapped and faulted in anew, which takes a third of a training step.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and all([mallopt(*setting) for setting in SETTINGS.items()])
+    return mallopt is not None and all(mallopt(*setting) for setting in SETTINGS.items())

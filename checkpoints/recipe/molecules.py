@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.build import molecule
 from ase.data import covalent_radii
-from ase.io import read
+from ase.io import iread
 
 GEOMETRIES = (
     Path(__file__).parents[2] / "plugins" / "systems" / "geometries",
@@ -20,9 +20,9 @@ TARGETS = ("water", "methane", "alanine")
 """The molecules of phase M6."""
 
 G2_TRAINING = (
-    *("NH3", "H2", "CH3OH", "CH3CH2NH2", "H3CNH2", "C2H6NH", "HCOOH", "CH3COOH", "HCOOCH3", "CH3CONH2", "H2CO", "OCHCHO"),
-    *("CH3COCH3", "CH3OCH3", "CH3CN", "HCN", "CO2", "C2H6", "C2H4", "C2H2", "C3H8", "isobutane", "C3H6_D3h", "butadiene"),
-    *("C6H6", "C5H5N", "C4H4NH", "C4H4O", "CH2OCH2", "CH2NHCH2", "N2H4", "H2O2"),
+    *("NH3", "H2", "CH3OH", "CH3CH2NH2", "H3CNH2", "C2H6NH", "HCOOH", "CH3COOH", "HCOOCH3", "CH3CONH2"),
+    *("H2CO", "OCHCHO", "CH3COCH3", "CH3OCH3", "CH3CN", "HCN", "CO2", "C2H6", "C2H4", "C2H2", "C3H8"),
+    *("isobutane", "C3H6_D3h", "butadiene", "C6H6", "C5H5N", "C4H4NH", "C4H4O", "CH2OCH2", "CH2NHCH2", "N2H4", "H2O2"),
 )
 """Small organics of the G2 set (`ase.build.molecule`): alcohols, amines, acids, amides, aldehydes, aromatics, ..."""
 OWN_TRAINING = ("glycine", "water_dimer", "water_trimer")
@@ -63,7 +63,7 @@ def start(name: str) -> Start:
     """The molecule by name: a file in `geometries/`, or of the G2 set."""
     for folder in GEOMETRIES:
         if (folder / f"{name}.xyz").is_file():
-            return Start(name, read(folder / f"{name}.xyz"))
+            return Start(name, next(iread(folder / f"{name}.xyz")))
     return Start(name, molecule(name))
 
 

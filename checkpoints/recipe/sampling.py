@@ -1,4 +1,4 @@
-"""Configurations of one molecule: Langevin dynamics on the teacher, thermal normal modes, stretched and squeezed bonds."""
+"""Configurations of one molecule: Langevin dynamics on the teacher, thermal normal modes, stretched, squeezed bonds."""
 
 from __future__ import annotations
 
@@ -51,10 +51,13 @@ class Sampler:
         if np.abs(forces).max() > MAX_FORCE:
             self.dropped["force"] += 1
             return None
-        return Sample(self.start.name, kind, self.start.atoms.numbers, positions.copy(), energy, forces)
+        return self._sample(kind, positions, energy, forces)
+
+    def _sample(self, kind: str, positions: np.ndarray, energy: float, forces: np.ndarray) -> Sample:
+        return Sample(self.start.name, kind, self.start.atoms.numbers, positions.copy(), energy, forces.copy())
 
     def dynamics(self, temperature: float, samples: int, every: int, warmup: int, timestep: float) -> Iterator[Sample]:
-        """BAOAB Langevin dynamics (Leimkuhler, Matthews, 2013) with a friction of 10/ps; a sample every `every` steps."""
+        """BAOAB Langevin dynamics (Leimkuhler, Matthews, 2013) at a friction of 10/ps; a sample every `every` steps."""
         x = self.start.atoms.positions.copy()
         sigma = np.sqrt(KB * temperature / self.masses)
         v = sigma * self.rng.standard_normal(x.shape)
@@ -69,7 +72,7 @@ class Sampler:
                 energy, f = self.teacher(x)
                 v += 0.5 * timestep * f / self.masses
                 if step > warmup and (step - warmup) % every == 0:
-                    yield Sample(self.start.name, f"md{temperature:g}", self.start.atoms.numbers, x.copy(), energy, f.copy())
+                    yield self._sample(f"md{temperature:g}", x, energy, f)
         except LabelError:
             self.dropped["scf"] += 1
 
@@ -100,7 +103,7 @@ class Sampler:
         return np.maximum(values[keep], soft), modes[:, keep]
 
     def bonds(self, per_bond: int, low: float = 0.5, high: float = 1.7) -> Iterator[Sample]:
-        """Each bond from `low` to `high` times its length, the smaller side moved as a whole, all atoms rattled a little."""
+        """Each bond from `low` to `high` times its length, the smaller side moved as a whole, all atoms rattled."""
         for i, j in self.start.bonds():
             side = self.start.fragment(i, j)
             if len(side) > len(self.start.atoms) / 2:

@@ -41,5 +41,5 @@ def counts(data: Data) -> dict[str, Any]:
         "samples": len(data),
         "by_molecule": dict(zip(names.tolist(), numbers.tolist(), strict=True)),
         "by_kind": dict(zip(kinds.tolist(), amounts.tolist(), strict=True)),
-        "dropped": data.dropped,
+        "dropped": {"scf": 0, "force": 0, "duplicate": 0} | data.dropped,
     }

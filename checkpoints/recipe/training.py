@@ -1,4 +1,4 @@
-"""Training: forces first, energies beside them; AdamW, warm-up and cosine decay, an average of the weights, clipping."""
+"""Training: forces first, energies beside them; AdamW, warm-up and cosine decay, averaged weights, clipping."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Settings:
     validation: int = 256
 
 
-STEPS = {"original": 40_000, "tiny": 40_000, "ultra_tiny": 60_000}
+STEPS = {"original": 36_000, "tiny": 40_000, "ultra_tiny": 60_000}
 
 
 def train(

@@ -1,0 +1,35 @@
+"""The plan: a protocol expanded into runs, probes and batches, with every check that needs no simulation."""
+
+from mdprotocol.plan.expand import expand_probes, expand_runs
+from mdprotocol.plan.make import make_plan
+from mdprotocol.plan.metrics import metrics_of, split_quantity
+from mdprotocol.plan.select import cells, coordinates, select
+from mdprotocol.plan.types import (
+    Batch,
+    CriterionSource,
+    Plan,
+    Probe,
+    ProbeBatch,
+    Run,
+    RunSettings,
+    total_steps,
+)
+
+__all__ = [
+    "Batch",
+    "CriterionSource",
+    "Plan",
+    "Probe",
+    "ProbeBatch",
+    "Run",
+    "RunSettings",
+    "cells",
+    "coordinates",
+    "expand_probes",
+    "expand_runs",
+    "make_plan",
+    "metrics_of",
+    "select",
+    "split_quantity",
+    "total_steps",
+]

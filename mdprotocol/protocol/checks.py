@@ -24,8 +24,20 @@ class Context:
 
     document: Document
     data: Mapping[str, Any]
-    metrics: Mapping[str, type[Metric]]
-    """Metric class by the name that a criterion may use: keys of `metrics:` and registered types."""
+    metrics: Mapping[str, type[Metric] | None]
+    """Metric class by the name that a criterion may use: keys of `metrics:` and registered types.
+
+    None where the entry under `metrics:` is wrong, which is reported elsewhere."""
+
+    @property
+    def needing_options(self) -> dict[str, list[str]]:
+        """Options that must be given, by name of the metrics that have such."""
+        required = {
+            name: [field for field, info in cls.model_fields.items() if info.is_required() and field != "type"]
+            for name, cls in self.metrics.items()
+            if cls is not None
+        }
+        return {name: fields for name, fields in required.items() if fields}
 
     def section(self, *path: str) -> dict[str, Any]:
         """The mapping at a path; empty where there is none."""
@@ -47,13 +59,15 @@ def cross_checks(document: Document, data: Mapping[str, Any], registry: Registry
     return [problem for check in CHECKS for problem in check(context)]
 
 
-def _metric_classes(data: Mapping[str, Any], registry: Registry) -> dict[str, type[Metric]]:
-    registered = {cls.type_name(): cls for cls in registry.classes("metrics") if issubclass(cls, Metric)}
+def _metric_classes(data: Mapping[str, Any], registry: Registry) -> dict[str, type[Metric] | None]:
+    registered: dict[str, type[Metric] | None] = {
+        cls.type_name(): cls for cls in registry.classes("metrics") if issubclass(cls, Metric)
+    }
     section = data.get("metrics")
     own = {}
     for name, value in section.items() if isinstance(section, dict) else ():
-        kind = value.get("type") if isinstance(value, dict) else value
-        own[name] = registered.get(kind, Metric) if isinstance(kind, str) else Metric
+        kind = value.get("type") if isinstance(value, dict) else None
+        own[name] = registered.get(kind) if isinstance(kind, str) else None
     return registered | own
 
 
@@ -98,14 +112,14 @@ def check_simulations(context: Context) -> Problems:
 
 
 def _known(context: Context, path: Path, names: Any, allowed: Mapping[str, Any], what: str) -> Problems:
-    for index, name in enumerate(names) if isinstance(names, list) else ():
+    for index, name in enumerate(_listed(names)):
         if isinstance(name, str) and name not in allowed:
             yield context.document.problem((*path, index), f"there is no {what} '{name}'; {choices(name, allowed)}")
 
 
 def _twice(context: Context, path: Path, items: Any) -> Problems:
     seen: set[str] = set()
-    for index, item in enumerate(items) if isinstance(items, list) else ():
+    for index, item in enumerate(_listed(items)):
         # Numbers become parts of file names with six digits, so they must differ in those.
         text = f"{item:g}" if isinstance(item, float) or (_is_number(item) and path[-1] != "seeds") else str(item)
         if text in seen:
@@ -117,9 +131,9 @@ def check_expanded_names(context: Context) -> Problems:
     """No two simulations have the same name once lists of time steps are expanded."""
     taken: dict[str, str] = {}
     for name, expanded in _simulations(context).items():
-        timestep = context.section("simulations", name).get("timestep_fs")
+        timestep: Any = context.section("simulations", name).get("timestep_fs")
         for other in context.section("simulations"):
-            if other != name and _is_number(timestep) and name == expanded_name(other, timestep):
+            if other != name and _is_number(timestep) and name == expanded_name(other, float(timestep)):
                 message = f"this name means '{other}' with a time step of {timestep:g} fs; give it another name"
                 yield context.document.problem(("simulations", name), message, key=True)
         for full in expanded:
@@ -137,15 +151,23 @@ def check_criteria(context: Context) -> Problems:
         if not dot:
             continue
         path: Path = ("criteria", name, "metric")
-        if metric not in context.metrics:
+        if metric in context.needing_options and metric not in context.section("metrics"):
+            required = ", ".join(context.needing_options[metric])
+            message = f"metric '{metric}' cannot do without {required}; give it a place of its own under `metrics:`"
+            yield context.document.problem(path, message)
+        elif metric not in context.metrics:
             message = f"unknown metric '{metric}'; {choices(metric, context.metrics)}"
             yield context.document.problem(path, message)
-        elif context.metrics[metric] is not Metric:
-            yield from _quantity(context, name, criterion, metric, quantity)
+        else:
+            yield from _quantity(context, name, criterion, quantity, context.metrics[metric])
 
 
-def _quantity(context: Context, name: str, criterion: dict[str, Any], metric: str, quantity: str) -> Problems:
-    cls, path = context.metrics[metric], ("criteria", name, "metric")
+def _quantity(
+    context: Context, name: str, criterion: dict[str, Any], quantity: str, cls: type[Metric] | None
+) -> Problems:
+    if cls is None:
+        return
+    path, metric = ("criteria", name, "metric"), cls.type_name()
     if quantity not in cls.quantities:
         message = f"metric '{metric}' has no quantity '{quantity}'; {choices(quantity, cls.quantities)}"
         yield context.document.problem(path, message)
@@ -154,11 +176,11 @@ def _quantity(context: Context, name: str, criterion: dict[str, Any], metric: st
     if isinstance(given, str) and given != units:
         message = f"{metric}.{quantity} is measured in {units}, not in {given}; give its bounds in {units}"
         yield context.document.problem(("criteria", name, "units"), message)
-    yield from _needs(context, name, metric)
+    yield from _needs(context, name, cls)
 
 
-def _needs(context: Context, name: str, metric: str) -> Problems:
-    cls, path = context.metrics[metric], ("criteria", name, "metric")
+def _needs(context: Context, name: str, cls: type[Metric]) -> Problems:
+    path, metric = ("criteria", name, "metric"), cls.type_name()
     unknown = sorted(cls.needs - RUN_VARIABLES.keys())
     if unknown:
         message = f"metric '{metric}' needs the variable '{unknown[0]}'; {choices(unknown[0], RUN_VARIABLES)}"
@@ -187,9 +209,8 @@ def _where(context: Context, name: str, where: Any) -> Problems:
             if dim in allowed and isinstance(value, str) and value not in allowed[dim]:
                 yield context.document.problem(at, f"there is no {dim} '{value}'; {choices(value, allowed[dim])}")
             elif dim in allowed and _is_number(value):
-                yield context.document.problem(
-                    at, f"{value} is not the name of a {dim}; {choices(str(value), allowed[dim])}"
-                )
+                known = choices(str(value), allowed[dim])
+                yield context.document.problem(at, f"{value} is not the name of a {dim}; {known}")
             elif dim == "temperature":
                 yield from _temperature(context, at, value)
 
@@ -198,7 +219,7 @@ def _temperature(context: Context, path: Path, value: Any) -> Problems:
     temperatures = {
         float(kelvin)
         for _, simulation in context.mappings("simulations")
-        for kelvin in (simulation.get("temperatures_K") if isinstance(simulation.get("temperatures_K"), list) else ())
+        for kelvin in _listed(simulation.get("temperatures_K"))
         if _is_number(kelvin)
     }
     if not _is_number(value):
@@ -210,13 +231,16 @@ def _temperature(context: Context, path: Path, value: Any) -> Problems:
         yield context.document.problem(path, message)
 
 
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def check_recommendations(context: Context) -> Problems:
     """Required criteria exist."""
-    listed = context.data.get("recommendations")
     allowed = [*context.section("criteria"), *Level]
-    for index, use in enumerate(listed) if isinstance(listed, list) else ():
+    for index, use in enumerate(_listed(context.data.get("recommendations"))):
         requires = use.get("requires") if isinstance(use, dict) else None
-        for place, name in enumerate(requires) if isinstance(requires, list) else ():
+        for place, name in enumerate(_listed(requires)):
             if isinstance(name, str) and name not in allowed:
                 path: Path = ("recommendations", index, "requires", place)
                 yield context.document.problem(path, f"there is no criterion '{name}'; {choices(name, allowed)}")

@@ -48,9 +48,11 @@ class Document:
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Place of a value (or of its key); of the nearest part around it where the path does not exist."""
-        first, second = (self.keys, self.values) if key else (self.values, self.keys)
-        while path and path not in self.values:
+        while path not in self.values:
             path = path[:-1]
+            # The start of a mapping is the place of its first key, which would mislead: its own key is meant.
+            key = key or any(other[:-1] == path for other in self.values if other)
+        first, second = (self.keys, self.values) if key else (self.values, self.keys)
         return first.get(path) or second[path]
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:

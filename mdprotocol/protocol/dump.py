@@ -6,14 +6,14 @@ from typing import Any
 
 import yaml
 
-from mdprotocol.protocol.loader import _Loader
+from mdprotocol.protocol.loader import PlainLoader
 from mdprotocol.protocol.schema import Protocol
 
 
 class _Dumper(yaml.SafeDumper):
     """Safe dumper that quotes exactly what our loader would read as something other than text; no aliases."""
 
-    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+    yaml_implicit_resolvers = PlainLoader.yaml_implicit_resolvers
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

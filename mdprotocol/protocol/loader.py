@@ -43,7 +43,7 @@ class Entry:
     node: Node
 
 
-class _Loader(yaml.SafeLoader):
+class PlainLoader(yaml.SafeLoader):
     """Safe loader that resolves scalars as YAML 1.2 does, and stops at the caps while it reads."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
@@ -53,7 +53,7 @@ class _Loader(yaml.SafeLoader):
         self.depth = self.nodes = self.aliases = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()
         self.nodes += 1
         self.aliases += isinstance(event, yaml.AliasEvent)
         for count, cap, what in (
@@ -65,7 +65,7 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=what.format(cap), problem_mark=event.start_mark)
         self.depth += 1
         try:
-            return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+            return super().compose_node(parent, index)
         finally:
             self.depth -= 1
 
@@ -78,7 +78,7 @@ for _kind, _pattern, _first in (
     ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
     ("merge", "<<", "<"),
 ):
-    _Loader.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+    PlainLoader.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
 
 def load(text: str, file: str, origin: tuple[int, int] = (1, 1)) -> tuple[Node, list[Problem]]:
@@ -112,17 +112,17 @@ class _Builder:
 
     def compose(self, text: str) -> yaml.Node | None:
         try:
-            loader = _Loader(text)
+            loader = PlainLoader(text)
         except yaml.reader.ReaderError as error:
             raise self.unreadable(text, error) from None
         try:
-            return loader.get_single_node()  # type: ignore[no-any-return, no-untyped-call]
+            return loader.get_single_node()
         except yaml.MarkedYAMLError as error:
             raise self.fatal(_explain(error), error.problem_mark or error.context_mark) from None
         except (ValueError, OverflowError):  # an escape such as "\UFFFFFFFF" names no character
             raise self.fatal("this escape sequence names no character", loader.get_mark()) from None
         finally:
-            loader.dispose()  # type: ignore[no-untyped-call]
+            loader.dispose()
 
     def unreadable(self, text: str, error: yaml.reader.ReaderError) -> ProtocolError:
         before = text[: error.position]
@@ -164,10 +164,11 @@ class _Builder:
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, path)
-        self.complain(
-            path, node.start_mark, f"the tag {node.tag.replace(_TAG, '!!')!r} is not allowed; write plain YAML"
-        )
-        return None
+        return self.foreign(node, path)
+
+    def foreign(self, node: yaml.Node, path: Path) -> None:
+        tag = node.tag.replace(_TAG, "!!")
+        self.complain(path, node.start_mark, f"the tag {tag!r} is not allowed; write plain YAML without tags")
 
     def mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Entry]:
         own: dict[str, Entry] = {}
@@ -225,10 +226,7 @@ class _Builder:
             reason = str(error) if isinstance(error, _NotANumber) else f"{text!r} is no {kind}"
             self.complain(path, node.start_mark, reason)
             return None
-        self.complain(
-            path, node.start_mark, f"the tag {node.tag.replace(_TAG, '!!')!r} is not allowed; write plain YAML"
-        )
-        return None
+        return self.foreign(node, path)
 
 
 class _NotANumber(ValueError):

@@ -47,7 +47,8 @@ def _replaced(node: Node, parts: list[str], value: Node, path: Path, removals: s
         inner = _replaced(Node({}, value.place), rest, value, (*path, name), set()) if rest else value
     else:
         inner = _replaced(old.node, rest, value, (*path, name), removals)
-    return Node(node.value | {name: Entry(Place(FILE, 1, 1), inner)}, node.place)
+    place = old.place if old is not None and rest else Place(FILE, 1, 1)
+    return Node(node.value | {name: Entry(place, inner)}, node.place)
 
 
 def _key(entries: dict[str, Entry], parts: list[str]) -> tuple[str, list[str]]:

@@ -1,7 +1,7 @@
 """The protocol as data: what may stand in the YAML file, with units in the names and bounds on every number.
 
-`Protocol` is typed by the contracts (`Integrator`, `Metric`, ...); `protocol.typed` builds the subclass in which each of
-them is the union of the registered plugins, so that YAML validates straight into components.
+`Protocol` is typed by the contracts (`Integrator`, `Metric`, ...); `protocol.typed` builds the subclass in which each
+of them is the union of the registered plugins, so that YAML validates straight into components.
 """
 
 from __future__ import annotations

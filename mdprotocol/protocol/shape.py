@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import types
-import typing
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -26,6 +25,19 @@ def shape_at(root: type[BaseModel], data: Any, path: Path) -> Any:
         if shape is None:
             return None
     return shape
+
+
+def choice_at(root: type[BaseModel], data: Any, path: Path) -> OneOf | None:
+    """The components that may stand at `path`; None where no component belongs there."""
+    return _choice(_step(shape_at(root, data, path[:-1]), path[-1])) if path else None
+
+
+def _choice(shape: Any) -> OneOf | None:
+    for part in get_args(shape):
+        found = part if isinstance(part, OneOf) else _choice(part)
+        if found:
+            return found
+    return None
 
 
 def allowed_keys(shape: Any) -> list[str]:
@@ -65,8 +77,6 @@ def _resolved(shape: Any, data: Any) -> Any:
     """Without annotations and alternatives: the component class named by `type`, the branch that fits the data."""
     if isinstance(shape, tuple):
         shape = shape[0]
-    if isinstance(shape, typing.TypeAliasType if hasattr(typing, "TypeAliasType") else ()):  # type: ignore[arg-type]
-        shape = shape.__value__
     if get_origin(shape) is Annotated:
         inner, *metadata = get_args(shape)
         for choice in metadata:
@@ -80,9 +90,8 @@ def _resolved(shape: Any, data: Any) -> Any:
 
 
 def _branch(branches: list[Any], data: Any) -> Any:
-    kinds = {dict: (dict,), list: (list, tuple)}
     for branch in branches:
-        wanted = kinds.get(type(data), ())
-        if (_is_model(branch) and isinstance(data, dict)) or (get_origin(branch) in wanted):
+        as_mapping = isinstance(data, dict) and (_is_model(branch) or get_origin(branch) is dict)
+        if as_mapping or (isinstance(data, list) and get_origin(branch) in (list, tuple)):
             return branch
     return branches[0] if branches else None

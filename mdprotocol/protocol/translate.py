@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from pydantic import BaseModel
 
 from mdprotocol.errors import Problem
 from mdprotocol.protocol.document import Document
-from mdprotocol.protocol.places import Path, choices
-from mdprotocol.protocol.shape import allowed_keys, shape_at
-from mdprotocol.protocol.units_in_names import other_unit, quantity_as_text
+from mdprotocol.protocol.places import Path, choices, nearest
+from mdprotocol.protocol.shape import allowed_keys, choice_at, shape_at
+from mdprotocol.protocol.units_in_names import advise_key, other_unit, quantity_as_text
 
 Error = Mapping[str, Any]
 
@@ -41,6 +42,9 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
     "multiple_of": ("multiple_of", "a multiple of"),
 }
+
+
+NAME_RULE = "letters, digits, '_', '-' and '.', at most 64, the first a letter or digit"
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,10 @@ def locate(error: Error, data: Any) -> Located:
 
 
 def _child(data: Any, part: Any) -> Any:
-    return data[part] if isinstance(data, dict) or part < len(data) else None
+    try:
+        return data[part]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def translate(errors: Iterable[Error], document: Document, data: Any, root: type[BaseModel]) -> list[Problem]:
@@ -88,22 +95,22 @@ def translate(errors: Iterable[Error], document: Document, data: Any, root: type
         data: the plain data that was validated.
         root: the class that it was validated against.
     """
-    located = [locate(error, data) for error in errors]
+    located = _without_misspelt([locate(error, data) for error in errors], data, root)
     grouped: dict[Path, list[Located]] = defaultdict(list)
     for item in located:
         grouped[item.path].append(item)
     problems: list[Problem] = []
     for path, group in grouped.items():
         alternatives = [item for item in group if item.branch]
-        deeper = any(
-            other.branch and len(other.path) > len(path) and other.path[: len(path)] == path for other in located
-        )
-        if alternatives and not deeper:
+        if alternatives and not _goes_deeper(path, located):
             problems.append(document.problem(path, _combined(alternatives, data, path)))
         problems += [_problem(item, document, data, root) for item in group if not item.branch]
-        if alternatives and deeper and len(group) > len(alternatives):
-            continue
     return problems
+
+
+def _goes_deeper(path: Path, located: Sequence[Located]) -> bool:
+    """Whether an alternative fits the value at `path` as far as to find something wrong inside of it."""
+    return any(item.branch and len(item.path) > len(path) and item.path[: len(path)] == path for item in located)
 
 
 def _combined(alternatives: Sequence[Located], data: Any, path: Path) -> str:
@@ -124,13 +131,8 @@ def _problem(item: Located, document: Document, data: Any, root: type[BaseModel]
         return document.problem(path, _unknown_key(path, data, root), key=True)
     if kind == "missing":
         return document.problem(path, _missing_key(path, data, root), key=True)
-    if item.error["loc"] and item.error["loc"][-1] == "[key]" and kind == "string_pattern_mismatch":
-        message = (
-            f"'{path[-1]}' cannot be a name; letters, digits, '_', '-' and '.', at most 64, first a letter or digit"
-        )
-        return document.problem(path, message, key=True)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return _type_problem(item, document, data)
+        return _type_problem(item, document, data, root)
     if item.error["loc"] and item.error["loc"][-1] == "[key]":
         return document.problem(path, _value_message(item, path[-1], path), key=True)
     return document.problem(path, _value_message(item, _at(data, path), path))
@@ -138,35 +140,38 @@ def _problem(item: Located, document: Document, data: Any, root: type[BaseModel]
 
 def _unknown_key(path: Path, data: Any, root: type[BaseModel]) -> str:
     key, allowed = str(path[-1]), allowed_keys(shape_at(root, data, path[:-1]))
-    advice = other_unit(key, allowed, _at(data, path))
-    if advice:
-        return f"unknown key '{key}'; {advice}"
-    return f"unknown key '{key}'; {choices(key, allowed)}"
+    meant = other_unit(key, allowed)
+    advice = advise_key(key, meant, _at(data, path)) if meant else choices(key, allowed)
+    return f"unknown key '{key}'; {advice}"
+
+
+def _without_misspelt(located: Sequence[Located], data: Any, root: type[BaseModel]) -> list[Located]:
+    """The errors without "missing" where an unknown key beside it means the missing one: that is one mistake."""
+    meant: set[Path] = set()
+    for item in located:
+        if item.kind == "extra_forbidden":
+            key, allowed = str(item.path[-1]), allowed_keys(shape_at(root, data, item.path[:-1]))
+            meant.add((*item.path[:-1], other_unit(key, allowed) or nearest(key, allowed) or ""))
+    return [item for item in located if item.kind != "missing" or item.path not in meant]
 
 
 def _missing_key(path: Path, data: Any, root: type[BaseModel]) -> str:
-    field = shape_at(root, data, path[:-1])
-    text = f"the key '{path[-1]}' is missing"
-    info = allowed_keys(field) and field.model_fields.get(path[-1])
-    described = (info.description or "").strip().partition("\n")[0] if info else ""
-    return f"{text}; {described}" if described else text
+    if isinstance(path[-1], int):
+        return f"{path[-1]} entries are too few"
+    shape = shape_at(root, data, path[:-1])
+    description = shape.model_fields[path[-1]].description if path[-1] in allowed_keys(shape) else None
+    return f"the key '{path[-1]}' is missing" + (f"; {first_sentence(description)}" if description else "")
 
 
-def _type_problem(item: Located, document: Document, data: Any) -> Problem:
-    context = item.error.get("ctx", {})
-    allowed = _tags(context)
+def _type_problem(item: Located, document: Document, data: Any, root: type[BaseModel]) -> Problem:
     value = _at(data, item.path)
-    if item.kind == "union_tag_not_found" or not isinstance(value, dict):
-        if isinstance(value, str):
-            return document.problem(item.path, f"unknown type '{value}'; {choices(value, allowed)}")
-        return document.problem(item.path, "the key 'type' is missing; it names the plugin", key=True)
-    tag = str(value.get("type"))
-    return document.problem((*item.path, "type"), f"unknown type '{tag}'; {choices(tag, allowed)}")
-
-
-def _tags(context: Mapping[str, Any]) -> list[str]:
-    listed = str(context.get("expected_tags", ""))
-    return [tag.strip().strip("'") for tag in listed.split(",") if tag.strip()]
+    choice = choice_at(root, data, item.path)
+    allowed = sorted(choice.classes) if choice else []
+    tag = value.get("type") if isinstance(value, dict) else None
+    if tag is None:
+        message = f"the key 'type' is missing; it names the plugin; allowed: {', '.join(allowed)}"
+        return document.problem(item.path, message, key=True)
+    return document.problem((*item.path, "type"), f"unknown type '{tag}'; {choices(str(tag), allowed)}")
 
 
 def _value_message(item: Located, value: Any, path: Path) -> str:
@@ -200,9 +205,7 @@ def _pattern_message(path: Path, value: Any, pattern: str) -> str:
     if path and path[-1] == "metric":
         return f"{shown(value)} is not of the form <metric>.<quantity>, such as force_error.rmse"
     if "0,63" in pattern:
-        return (
-            f"{shown(value)} cannot be a name; letters, digits, '_', '-' and '.', at most 64, first a letter or digit"
-        )
+        return f"{shown(value)} cannot be a name; {NAME_RULE}"
     return f"{shown(value)} does not have the form {pattern}"
 
 
@@ -213,15 +216,19 @@ def _as_quantity(value: Any, path: Path) -> str | None:
 
 def _at(data: Any, path: Path) -> Any:
     for part in path:
-        data = data[part] if isinstance(data, dict | list) else None
+        data = _child(data, part)
     return data
+
+
+def first_sentence(text: str) -> str:
+    """The beginning of a description, up to its first full stop, semicolon or colon."""
+    return re.split(r"[.;:](?:\s|$)", " ".join(text.split()), maxsplit=1)[0]
 
 
 def shown(value: Any) -> str:
     """A value as it may stand in a message: short, quoted where it is text."""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
-    text = (
-        {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else repr(value)
-    )
+    words = {True: "true", False: "false", None: "null"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

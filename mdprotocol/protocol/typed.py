@@ -61,8 +61,8 @@ COMPONENT_PATHS: tuple[tuple[str, ...], ...] = (
 def expand_short_forms(data: Any, paths: Iterable[tuple[str, ...]] = COMPONENT_PATHS) -> Any:
     """A copy of plain data in which a bare name of a component, `reference: tblite`, is `{"type": "tblite"}`.
 
-    It is done before validation and not by a validator, because pydantic's strict mode takes a list for a tuple and text
-    for an enumeration only where no Python code stands between it and the JSON.
+    It is done before validation and not by a validator, because pydantic's strict mode takes a list for a tuple and
+    text for an enumeration only where no Python code stands between it and the JSON.
     """
     below: dict[str, list[tuple[str, ...]]] = {}
     for first, *rest in paths:
@@ -138,7 +138,7 @@ def default_integrator(integrators: OneOf, name: str, **options: Any) -> Any:
 
 def _derive(base: type[Any], **fields: tuple[Any, Any]) -> type[Any]:
     """A subclass of a section whose fields have other types; docstring and descriptions are the base's."""
-    described = {
+    described: dict[str, Any] = {
         name: (annotation, Field(default, description=base.model_fields[name].description))
         for name, (annotation, default) in fields.items()
     }

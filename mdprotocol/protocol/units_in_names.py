@@ -40,28 +40,31 @@ def split_unit(name: str) -> tuple[str, str]:
     return name, ""
 
 
-def other_unit(name: str, allowed: Iterable[str], value: Any) -> str | None:
-    """Advice where an unknown key is an allowed one with another unit in its name (or none); else None."""
+def other_unit(name: str, allowed: Iterable[str]) -> str | None:
+    """The allowed key that an unknown one means, where they differ in the unit only; else None."""
     stem, unit = split_unit(name)
     for candidate in allowed:
         right_stem, right_unit = split_unit(candidate)
-        if right_unit and _same_stem(stem, right_stem) and candidate != name:
-            return f"{right_stem} is given in {_readable(right_unit)}: write {candidate}{_converted(value, unit, right_unit)}"
+        if right_unit and right_unit != unit and _same_stem(stem, right_stem):
+            return candidate
     return None
+
+
+def advise_key(name: str, right: str, value: Any) -> str:
+    """Advice for a key with another unit (or none) in its name than the right one: what to write instead."""
+    unit, right_unit = split_unit(name)[1], split_unit(right)[1]
+    write = f"write {right}{_converted(value, unit, right_unit)}"
+    return f"its unit here is {_readable(right_unit)}; {write}" if unit else f"the unit belongs to the name; {write}"
 
 
 def quantity_as_text(text: str, field: str) -> str | None:
     """Advice where text such as "0.5 ps" stands for a number whose unit is in the field's name; else None."""
-    found = _QUANTITY.match(text)
-    unit = split_unit(field)[1]
+    found, unit = _QUANTITY.match(text), split_unit(field)[1]
     if not found or not unit:
         return None
-    written = _SPELLINGS.get(found[2], found[2])
-    number = float(found[1])
-    example = _converted(number, written, unit) if written != unit else f": {number:g}"
-    return f"{field} takes a number in {_readable(unit)}, without the unit" + (
-        f"; write {field}{example}" if example else ""
-    )
+    number = f"{field} takes a number in {_readable(unit)}, without the unit"
+    example = _converted(float(found[1]), _SPELLINGS.get(found[2], found[2]), unit)
+    return f"{number}; write {field}{example}" if example else number
 
 
 def _same_stem(one: str, other: str) -> bool:

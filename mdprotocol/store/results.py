@@ -47,7 +47,9 @@ class Results:
             if all(attrs.get(key) == value for key, value in wanted.items())
         ]
         if not found:
-            raise StoreError(f"{self.folder.root} has no run of {model} × {system} × {simulation}; it has {self._kinds()}")
+            raise StoreError(
+                f"{self.folder.root} has no run of {model} × {system} × {simulation}; it has {self._kinds()}"
+            )
         return stack(found, *self._planned(simulation))
 
     def verdict(self) -> dict[str, Any]:

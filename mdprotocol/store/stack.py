@@ -18,6 +18,11 @@ from mdprotocol.variables import RUN_COORDS
 GRID = ("temperature", "replica")
 GROWING = ("frame", "sample")
 """Dims whose length differs between runs; variables without any of them are the same in every run of a kind."""
+OF_ONE_RUN = (
+    "identity", "temperature_K", "replica", "seed", "outcome",
+    "failure_kind", "failure_step", "failure_time_fs", "failure_detail",
+)  # fmt: skip
+"""Attributes that do not describe the whole stack even where all runs happen to agree."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def _failed(run: RunFile | None) -> bool:
 
 
 def _common(runs: Sequence[RunFile]) -> dict[str, Any]:
-    first = runs[0].attrs
+    first = {key: value for key, value in runs[0].attrs.items() if key not in OF_ONE_RUN}
     return {key: value for key, value in first.items() if all(_same(run.attrs.get(key), value) for run in runs)}
 
 

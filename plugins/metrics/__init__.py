@@ -1,0 +1,28 @@
+"""Metrics: numbers from trajectories, from pairs of trajectories, and from short probes of the model itself."""
+
+from mdprotocol_plugins.metrics.bond_lengths import BondLengths
+from mdprotocol_plugins.metrics.energy_drift import EnergyDrift
+from mdprotocol_plugins.metrics.energy_error import EnergyError
+from mdprotocol_plugins.metrics.energy_fluctuation import EnergyFluctuation
+from mdprotocol_plugins.metrics.force_error import ForceError
+from mdprotocol_plugins.metrics.inference_time import InferenceTime
+from mdprotocol_plugins.metrics.resources import Resources
+from mdprotocol_plugins.metrics.stability import Stability
+from mdprotocol_plugins.metrics.temperature import Temperature
+
+from mdprotocol.api import Metric, hookimpl
+
+
+@hookimpl
+def mdprotocol_metrics() -> list[type[Metric]]:
+    return [
+        Stability,
+        EnergyDrift,
+        EnergyFluctuation,
+        Temperature,
+        ForceError,
+        EnergyError,
+        InferenceTime,
+        Resources,
+        BondLengths,
+    ]

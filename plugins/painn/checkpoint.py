@@ -19,7 +19,7 @@ from mdprotocol.api import CheckpointError
 
 MAX_BYTES = 512 * 2**20
 MAX_HEADER = 2**20
-DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
 
 class ArchitectureCard(BaseModel):
@@ -118,7 +118,11 @@ def load_checkpoint(checkpoint: Path) -> tuple[Card, dict[str, np.ndarray]]:
 
 
 def save_checkpoint(
-    checkpoint: Path, name: str, architecture: ArchitectureCard, tensors: Mapping[str, np.ndarray], facts: dict[str, Any]
+    checkpoint: Path,
+    name: str,
+    architecture: ArchitectureCard,
+    tensors: Mapping[str, np.ndarray],
+    facts: dict[str, Any],
 ) -> Card:
     """Write weights and card (weights first, so that a card never speaks of weights that are not there)."""
     from safetensors.numpy import save
@@ -133,9 +137,16 @@ def save_checkpoint(
         sha256=hashlib.sha256(data).hexdigest(),
         facts=facts,
     )
-    checkpoint.write_bytes(data)
-    card_path(checkpoint).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _replace(checkpoint, data)
+    _replace(card_path(checkpoint), (card.model_dump_json(indent=2) + "\n").encode())
     return card
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """A reader sees the old file or the new one, never a part."""
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_bytes(data)
+    unfinished.replace(path)
 
 
 def _read(path: Path) -> bytes:

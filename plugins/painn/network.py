@@ -1,8 +1,8 @@
 """The PaiNN network in plain torch: energy and forces of many molecules at once, smooth, equivariant, conservative.
 
 After Schütt, Unke and Gastegger, "Equivariant message passing for the prediction of tensorial properties and molecular
-spectra", ICML 2021 (arXiv:2102.03150), with five deliberate differences: the filter is a small network of the distance,
-evaluated once for both directions of a pair, so that it can be tabulated; the neighbour's state enters the message as it
+spectra", ICML 2021 (arXiv:2102.03150), with five deliberate differences: the filter is a network of the distance alone,
+evaluated once for both directions of a pair, so that it can be tabulated; the neighbour's state enters the message as
 is (the update network of the block before does the mixing); the cutoff envelope has all derivatives zero at the cutoff
 (Unke et al., SpookyNet, Nat. Commun. 12, 7273 (2021), eq. 15); atoms pushed together are pushed apart by a short-range
 Ziegler-Biersack-Littmark repulsion; and each element carries an energy offset.
@@ -93,6 +93,10 @@ class Block(nn.Module):
 
 class PaiNN(nn.Module):
     """The network. Energies in eV, lengths in Å; the dtype is that of its parameters."""
+
+    atomic_energy: Tensor
+    _lookup: Tensor
+    _radii: Tensor
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()

@@ -124,6 +124,7 @@ def test_command_from_data_to_checkpoint(folder, tmp_path):
     card, _ = load_checkpoint(tmp_path / "ultra_tiny.safetensors")
     assert card.facts["training"]["steps"] == 3
     assert card.facts["held_out"].keys() == {"NH3 bond", "NH3 md300", "NH3 modes"}
+    assert distil.main(["test", *arguments[1:]]) == 0
     assert json.loads((tmp_path / "ultra_tiny.json").read_text())["sha256"] == card.sha256
 
 

@@ -128,13 +128,20 @@ def systems(found: Sequence[Series]) -> list[str]:
     return list(dict.fromkeys(series.row.system for series in found))
 
 
+def finite(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points that have a number: a failing run may end in NaN."""
+    known = np.isfinite(x) & np.isfinite(y)
+    return (x, y) if known.all() else (x[known], y[known])
+
+
 def thin(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
     """At most `most` points that keep every extreme: the lowest and the highest of each stretch of a long series."""
+    x, y = finite(x, y)
     if len(x) <= most:
         return x, y
     keep = {0, len(x) - 1}
     for stretch in np.array_split(np.arange(len(x)), most // 2 - 1):
-        keep |= {int(stretch[np.nanargmin(y[stretch])]), int(stretch[np.nanargmax(y[stretch])])}
+        keep |= {int(stretch[y[stretch].argmin()]), int(stretch[y[stretch].argmax()])}
     index = np.array(sorted(keep))
     return x[index], y[index]
 

@@ -9,7 +9,16 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from mdprotocol.report.figures import style
-from mdprotocol.report.figures.series import Material, NothingToDraw, Series, grouped, running_mean, systems, thin
+from mdprotocol.report.figures.series import (
+    Material,
+    NothingToDraw,
+    Series,
+    finite,
+    grouped,
+    running_mean,
+    systems,
+    thin,
+)
 
 MEAN_OVER_PS = 0.5
 """Width of the running mean of the temperature: a small molecule's temperature swings within a femtosecond."""
@@ -19,13 +28,13 @@ Panel = Callable[[Any, Sequence[Series], dict[float, Any]], None]
 
 def energy(material: Material) -> bytes:
     """Conserved energy minus its start; the run that strays furthest is drawn thick."""
-    usable = [s for s in material.all if len(s.energy) > 1]
+    usable = [s for s in material.all if np.isfinite(s.energy).sum() > 1]
     return _grid(material, usable, _energy_panel, "energy − start (meV/atom)", "no run recorded an energy")
 
 
 def temperature(material: Material) -> bytes:
     """Kinetic temperature; the target is dashed."""
-    usable = [s for s in material.all if len(s.temperature) > 1]
+    usable = [s for s in material.all if np.isfinite(s.temperature).sum() > 1]
     return _grid(material, usable, _temperature_panel, "temperature (K)", "no run recorded a temperature")
 
 
@@ -80,19 +89,20 @@ def _energy_panel(axes: Any, found: Sequence[Series], colours: dict[float, Any])
         width, alpha = (1.6, 1.0) if series is worst else (0.7, 0.45)
         x, y = thin(series.time, series.energy)
         axes.plot(x, y, color=colours[series.row.temperature_K], linewidth=width, alpha=alpha)
-        _mark_failure(axes, series, series.energy)
+        _mark_failure(axes, series, x, y)
     axes.axhline(0, color=style.SOFT, linewidth=0.6, zorder=0)
 
 
 def _temperature_panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) -> None:
     for series in found:
         colour = colours[series.row.temperature_K]
-        spacing = float(np.median(np.diff(series.time)))
+        time, kelvin = finite(series.time, series.temperature)
+        spacing = float(np.median(np.diff(time)))
         width = round(MEAN_OVER_PS / spacing) if spacing > 0 else 1
-        smooth = running_mean(series.temperature, min(width, len(series.time) // 5))
-        axes.plot(*thin(series.time, smooth), color=colour, linewidth=0.9, alpha=0.7)
+        smooth = running_mean(kelvin, min(width, len(time) // 5))
+        axes.plot(*thin(time, smooth), color=colour, linewidth=0.9, alpha=0.7)
         axes.axhline(series.row.temperature_K, color=colour, linestyle="--", linewidth=0.8, alpha=0.8)
-        _mark_failure(axes, series, smooth)
+        _mark_failure(axes, series, time, smooth)
     axes.set_ylim(bottom=0)
 
 
@@ -104,12 +114,21 @@ def _force_panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) 
         axes.plot(x, y, color=colour, linewidth=0.6, alpha=0.35, marker="." if len(x) == 1 else "")
     for (kelvin,), group in grouped(found, "temperature_K").items():
         longest = max(group, key=lambda s: len(s.sample_time)).sample_time
-        stack = [s.force_rmse**2 for s in group]
-        mean = [np.sqrt(np.mean([y[k] for y in stack if k < len(y)])) for k in range(len(longest))]
-        axes.plot(*thin(longest, np.array(mean)), color=colours[kelvin], linewidth=1.8)
+        mean = _pooled([series.force_rmse for series in group], len(longest))
+        axes.plot(*thin(longest, mean), color=colours[kelvin], linewidth=1.8)
     axes.set_ylim(bottom=0)
 
 
-def _mark_failure(axes: Any, series: Series, y: np.ndarray) -> None:
+def _pooled(found: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """Root mean square over the replicas that reach each sample; NaN where none does."""
+    table = np.full((len(found), length), np.nan)
+    for row, values in zip(table, found, strict=True):
+        row[: len(values)] = values
+    known = np.isfinite(table)
+    total = np.where(known, table**2, 0.0).sum(axis=0)
+    return np.sqrt(np.divide(total, known.sum(axis=0), out=np.full(length, np.nan), where=known.any(axis=0)))
+
+
+def _mark_failure(axes: Any, series: Series, x: np.ndarray, y: np.ndarray) -> None:
     if series.failed:
-        axes.plot(series.time[-1:], y[-1:], marker="x", color=style.INK, markersize=6, linestyle="")
+        axes.plot(x[-1:], y[-1:], marker="x", color=style.INK, markersize=6, linestyle="")

@@ -1,4 +1,4 @@
-"""The network: exact forces, symmetries, smooth at the cutoff, repulsive at short range, batches equal single molecules."""
+"""The network: exact forces, symmetries, smooth at the cutoff, repulsive at short range, batches equal molecules."""
 
 from __future__ import annotations
 
@@ -111,9 +111,12 @@ def test_no_net_force_and_no_torque(network, ethanol):
 
 def pair_curve(net: PaiNN, distances: np.ndarray, z: tuple[int, int] = (6, 8)) -> tuple[np.ndarray, np.ndarray]:
     """Energy and the force that drives two atoms apart, at each distance."""
-    numbers = torch.tensor(z)
-    found = [evaluate(net, numbers, torch.tensor([[0.0, 0, 0], [d, 0, 0]], dtype=torch.float64)) for d in distances]
-    return np.array([float(e) for e, _ in found]), np.array([float(f[1, 0]) for _, f in found])
+    m = len(distances)
+    positions = torch.zeros(2 * m, 3, dtype=torch.float64)
+    positions[1::2, 0] = torch.tensor(distances)
+    molecule = torch.arange(m).repeat_interleave(2)
+    energy, forces = net.energy_and_forces(torch.tensor(z * m), positions, all_pairs([2] * m), molecule, m)
+    return energy.numpy(), forces[1::2, 0].numpy()
 
 
 def test_everything_goes_to_zero_at_the_cutoff(network):

@@ -76,10 +76,8 @@ def test_every_measurement_is_there(made):
     assert rows > len(report.measurements) + len(report.runs)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "name"), [("FAIL", "FAIL"), ("NOT MEASURED", "NOT"), ("INCONCLUSIVE", "INCONCLUSIVE")]
-)
-def test_outcomes_have_a_colour(made, outcome, name):
-    source = source_of(made("troubled"))
+@pytest.mark.parametrize("outcome", ["FAIL", "NOT MEASURED", "INCONCLUSIVE"])
+def test_outcomes_have_a_colour(made, outcome):
+    source, name = source_of(made("troubled")), outcome.partition(" ")[0]
     assert f'<td class="outcome {name}">{outcome}</td>' in source
     assert f".{name}" in source

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 from mdprotocol_plugins.reporters.json_file import JsonReporter, finite
 
 
@@ -54,6 +55,4 @@ def test_every_model_has_its_decision(made):
 
 
 def test_unusual_values_become_plain():
-    import numpy as np
-
     assert finite({1: [np.float64("nan"), np.int64(3), float("inf"), True, None]}) == {"1": [None, 3, None, True, None]}

@@ -76,3 +76,8 @@ def test_the_view_is_a_rotation_and_hides_no_atom():
 def test_bonds_of_water():
     water = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
     assert _bonds(water, np.array([0.66, 0.31, 0.31])).tolist() == [[0, 1], [0, 2]]
+
+
+def test_numbers_that_are_not_there_are_not_drawn():
+    x, y = thin(np.arange(4.0), np.array([0.0, np.nan, 2.0, np.inf]))
+    assert (x.tolist(), y.tolist()) == ([0.0, 2.0], [0.0, 2.0])

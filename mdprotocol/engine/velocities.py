@@ -1,0 +1,65 @@
+"""Degrees of freedom, Maxwell-Boltzmann velocities, and taking out overall translation and rotation. Numpy, per copy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mdprotocol.components import Structure
+from mdprotocol.units import AMU_EV_FS2_PER_A2, KB_EV_PER_K
+
+
+def degrees_of_freedom(structure: Structure, conserves_momentum: bool) -> int:
+    """3N, less 3 for the momentum, less 3 (2 if linear) for the angular momentum of an open system.
+
+    Args:
+        conserves_momentum: whether the dynamics keeps them; Langevin dynamics does not, so all 3N are free.
+    """
+    n = len(structure)
+    if not conserves_momentum or n == 1:
+        return 3 * n
+    if structure.periodic:
+        return 3 * n - 3
+    return 3 * n - (5 if is_linear(structure.positions, structure.masses) else 6)
+
+
+def is_linear(positions: np.ndarray, masses: np.ndarray) -> bool:
+    """Whether the smallest moment of inertia is nothing against the largest."""
+    moments = np.linalg.eigvalsh(inertia(positions - centre(positions, masses), masses))
+    return bool(moments[0] < 1e-6 * moments[-1])
+
+
+def centre(values: np.ndarray, masses: np.ndarray) -> np.ndarray:
+    """Mass-weighted mean of (n, 3)."""
+    return np.asarray(masses @ values / masses.sum())
+
+
+def inertia(x: np.ndarray, masses: np.ndarray) -> np.ndarray:
+    """(3, 3) tensor of inertia of centred positions."""
+    return np.asarray((masses * (x**2).sum(axis=1)).sum() * np.eye(3) - np.einsum("i,ia,ib->ab", masses, x, x))
+
+
+def without_drift(positions: np.ndarray, velocities: np.ndarray, structure: Structure) -> np.ndarray:
+    """Velocities (n, 3) with zero momentum, and zero angular momentum in an open system; a single atom stays as it is."""
+    if len(structure) == 1:
+        return velocities
+    masses = structure.masses
+    v = velocities - centre(velocities, masses)
+    if structure.periodic:
+        return v
+    x = positions - centre(positions, masses)
+    angular = (masses[:, None] * np.cross(x, v)).sum(axis=0)
+    # The pseudo-inverse leaves out the axis of a linear molecule, about which nothing rotates.
+    omega = np.linalg.pinv(inertia(x, masses), rcond=1e-8, hermitian=True) @ angular
+    return v - np.cross(omega, x)
+
+
+def maxwell_boltzmann(structure: Structure, temperature_K: float, noise: np.ndarray, dof: int) -> np.ndarray:
+    """Velocities (n, 3) Å/fs without drift, scaled so that 2K/(dof kB) is exactly the temperature.
+
+    Args:
+        noise: (n, 3) standard normal numbers.
+    """
+    masses = structure.masses[:, None] * AMU_EV_FS2_PER_A2
+    v = without_drift(structure.positions, noise * np.sqrt(KB_EV_PER_K * temperature_K / masses), structure)
+    kinetic = 0.5 * float((masses * v**2).sum())
+    return v * np.sqrt(0.5 * dof * KB_EV_PER_K * temperature_K / kinetic) if kinetic > 0 else v

@@ -1,0 +1,133 @@
+"""Protocol to runs and probes, in a fixed order. No file is touched here; identities come later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mdprotocol.components import ProbeMetric
+from mdprotocol.plan.batches import batch_sizes
+from mdprotocol.plan.findings import Findings
+from mdprotocol.plan.metrics import metrics_of
+from mdprotocol.plan.seeds import probe_seed, run_seed
+from mdprotocol.plan.steps import run_settings
+from mdprotocol.plan.types import Probe, Run, RunSettings
+from mdprotocol.protocol.checks import expanded_name
+from mdprotocol.protocol.places import Path
+from mdprotocol.protocol.schema import REFERENCE, Protocol, Simulation
+from mdprotocol.registry import Registry
+
+LARGE_TIMESTEP_FS = 2.0
+MAX_RUNS = 200_000
+"""Runs of one simulation: more are surely a mistake, and would not fit into memory."""
+
+
+def expand_runs(protocol: Protocol, findings: Findings | None = None) -> tuple[Run, ...]:
+    """Every run: model × system × simulation × temperature × replica; with identity "".
+
+    A list of time steps gives a simulation each; `reference_trajectory` adds the reference's own runs with equal seeds.
+
+    Args:
+        findings: where problems and warnings go; without it, problems are raised.
+
+    Raises:
+        ProtocolError: a duration is no whole number of steps.
+    """
+    found = findings or Findings()
+    runs = tuple(run for name in protocol.simulations for run in _simulation_runs(protocol, name, found))
+    if findings is None:
+        found.raise_problems()
+    return tuple(sorted(runs, key=lambda run: _order(protocol, run.model)))
+
+
+def _order(protocol: Protocol, model: str) -> int:
+    return [*protocol.models, REFERENCE].index(model)
+
+
+def _simulation_runs(protocol: Protocol, name: str, findings: Findings) -> Iterator[Run]:
+    simulation = protocol.simulations[name]
+    if run_count(protocol, simulation) > MAX_RUNS:
+        findings.error(
+            ("simulations", name), f"{run_count(protocol, simulation):,} runs; at most {MAX_RUNS:,}", key=True
+        )
+        return
+    for expanded, settings in _expanded(name, simulation, findings):
+        for model in models_of(protocol, simulation):
+            yield from _model_runs(protocol, name, expanded, _for_model(settings, model, protocol), model)
+
+
+def run_count(protocol: Protocol, simulation: Simulation) -> int:
+    """Number of runs of a simulation, over all models."""
+    steps = simulation.timestep_fs
+    return (
+        (len(steps) if isinstance(steps, list) else 1)
+        * len(models_of(protocol, simulation))
+        * len(systems_of(protocol, simulation))
+        * len(simulation.temperatures_K)
+        * simulation.replicas
+    )
+
+
+def models_of(protocol: Protocol, simulation: Simulation) -> list[str]:
+    """Names of the models that a simulation runs, the reference last where it runs its own trajectories."""
+    wanted = simulation.models
+    models = [model for model in protocol.models if wanted is None or model in wanted]
+    return [*models, REFERENCE] if simulation.reference_trajectory and protocol.reference else models
+
+
+def systems_of(protocol: Protocol, simulation: Simulation) -> list[str]:
+    """Names of the systems that a simulation runs."""
+    return [name for name in protocol.systems if simulation.systems is None or name in simulation.systems]
+
+
+def _expanded(name: str, simulation: Simulation, findings: Findings) -> Iterator[tuple[str, RunSettings]]:
+    steps = simulation.timestep_fs
+    for index, dt in enumerate(steps if isinstance(steps, list) else [steps]):
+        if dt > LARGE_TIMESTEP_FS:
+            path: Path = ("simulations", name, "timestep_fs", *([index] if isinstance(steps, list) else []))
+            findings.warn(path, f"{dt:g} fs is long; bonds to hydrogen need {LARGE_TIMESTEP_FS:g} fs or less")
+        full = expanded_name(name, dt) if isinstance(steps, list) else name
+        yield full, run_settings(name, simulation, dt, findings)
+
+
+def _for_model(settings: RunSettings, model: str, protocol: Protocol) -> RunSettings:
+    """Labels are left out where there is no reference to give them, or where the reference would label itself."""
+    if protocol.reference is not None and model != REFERENCE:
+        return settings
+    return RunSettings(**{**vars(settings), "reference_every": 0})
+
+
+def _model_runs(protocol: Protocol, base: str, expanded: str, settings: RunSettings, model: str) -> Iterator[Run]:
+    simulation = protocol.simulations[base]
+    for system in systems_of(protocol, simulation):
+        for kelvin in simulation.temperatures_K:
+            for replica in range(simulation.replicas):
+                seed = (
+                    simulation.seeds[replica]
+                    if simulation.seeds is not None
+                    else run_seed(protocol.seed, system, base, kelvin, replica)
+                )
+                yield Run(model, system, expanded, kelvin, replica, seed, settings, identity="")
+
+
+def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
+    """Every probe: model × system × probe metric that the protocol uses; with identity "".
+
+    A model is probed on the systems that its runs use, or on all where it has no runs.
+    """
+    metrics = {name: m for name, m in metrics_of(protocol, registry).items() if isinstance(m, ProbeMetric)}
+    sizes = batch_sizes(expand_runs(protocol)) if metrics else {}
+    return tuple(
+        Probe(
+            model=model,
+            system=system,
+            metric=name,
+            component=metric,
+            seed=probe_seed(protocol.seed, system, name),
+            batch_sizes=tuple(sorted({1, *sizes.get((model, system), ())})),
+            identity="",
+        )
+        for model in protocol.models
+        for system in protocol.systems
+        if (model, system) in sizes or not any(used == model for used, _ in sizes)
+        for name, metric in metrics.items()
+    )

@@ -1,0 +1,113 @@
+"""The plan: everything that will be done, with every check that needs no simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mdprotocol.components import Metric, Model, Structure
+from mdprotocol.errors import MDProtocolError, UsageError
+from mdprotocol.plan.batches import make_batches, make_probe_batches
+from mdprotocol.plan.expand import expand_probes, expand_runs
+from mdprotocol.plan.findings import Findings
+from mdprotocol.plan.identity import (
+    Digests,
+    hashed,
+    model_facts,
+    probe_identity,
+    run_identity,
+    settings_facts,
+    structure_facts,
+)
+from mdprotocol.plan.metrics import metrics_of
+from mdprotocol.plan.sources import sources_of
+from mdprotocol.plan.types import Plan, Probe, Run
+from mdprotocol.protocol.document import Document
+from mdprotocol.protocol.files import missing_files
+from mdprotocol.protocol.schema import REFERENCE, Protocol
+from mdprotocol.registry import Registry
+
+
+def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Document | None = None) -> Plan:
+    """Plan a protocol: structures, runs, probes, identities, batches, and what each criterion is measured from.
+
+    Args:
+        base: folder of the protocol, for relative paths.
+        document: gives problems their places in the file.
+
+    Raises:
+        ProtocolError: all problems at once: a missing checkpoint, a system that cannot be built, a duration that is no
+            whole number of steps, a criterion that could never be measured.
+    """
+    findings = Findings(document)
+    models = protocol.models | ({REFERENCE: protocol.reference} if protocol.reference else {})
+    facts = {name: _model_facts(name, model, base, findings) for name, model in models.items()}
+    structures = _structures(protocol, base, findings)
+    runs = expand_runs(protocol, findings)
+    metrics = _metrics(protocol, registry, findings)
+    findings.raise_problems()
+    probes = expand_probes(protocol, registry)
+    sources = sources_of(protocol, metrics, runs, probes, findings)
+    findings.raise_problems()
+    runs, probes = _identified(runs, probes, facts, structures)
+    return Plan(
+        runs=runs,
+        probes=probes,
+        batches=make_batches(runs, models, protocol.reference, structures, base),
+        probe_batches=make_probe_batches(probes, models, structures, base),
+        structures=structures,
+        sources=sources,
+        warnings=tuple(dict.fromkeys(findings.warnings)),
+    )
+
+
+def _model_facts(name: str, model: Model, base: Path, findings: Findings) -> Any:
+    path = ("reference",) if name == REFERENCE else ("models", name)
+    problems = list(missing_files(model, base))
+    for field, message in problems:
+        findings.error((*path, field) if field else path, message, key=not field)
+    if problems:
+        return None
+    try:
+        return model_facts(model, base)
+    except (MDProtocolError, OSError) as error:
+        findings.error(path, f"its files cannot be read: {error}", key=True)
+        return None
+
+
+def _structures(protocol: Protocol, base: Path, findings: Findings) -> dict[str, Structure]:
+    structures: dict[str, Structure] = {}
+    for name, source in protocol.systems.items():
+        try:
+            structures[name] = source.build(name, base)
+        except MDProtocolError as error:
+            findings.error(("systems", name), str(error), key=True)
+    return structures
+
+
+def _metrics(protocol: Protocol, registry: Registry, findings: Findings) -> dict[str, Metric]:
+    try:
+        return metrics_of(protocol, registry)
+    except UsageError as error:
+        findings.error(("criteria",), str(error), key=True)
+        return {}
+
+
+def _identified(
+    runs: tuple[Run, ...], probes: tuple[Probe, ...], facts: Mapping[str, Any], structures: Mapping[str, Structure]
+) -> tuple[tuple[Run, ...], tuple[Probe, ...]]:
+    models = {name: hashed(fact) for name, fact in facts.items()}
+    shapes = {name: hashed(structure_facts(structure)) for name, structure in structures.items()}
+    settings = Digests(settings_facts)
+    teacher = models.get(REFERENCE, "")
+
+    def identify(run: Run) -> Run:
+        identity = run_identity(run, models[run.model], teacher, shapes[run.system], settings(run.settings))
+        return replace(run, identity=identity)
+
+    def identify_probe(probe: Probe) -> Probe:
+        return replace(probe, identity=probe_identity(probe, models[probe.model], shapes[probe.system]))
+
+    return tuple(map(identify, runs)), tuple(map(identify_probe, probes))

@@ -1,0 +1,284 @@
+"""PaiNN on a CPU, fused: energies and analytic forces of small molecules, one thread, no torch after loading.
+
+The network is the one of `network` (same equations, same state-dict names). Three things make it fast:
+
+* the radial filters, a small network on every pair, are read once from the network in float64 and tabulated as cubic
+  Hermite interpolants on a uniform grid of the distance. The table *is* then the model: forces are the derivative of the
+  interpolant, so that energy is conserved exactly, and the grid is fine enough for forces within 1e-4 eV/Å of the network;
+* forces come from a reverse pass written by hand, that keeps only what it needs;
+* all loops are compiled (by numba, so that no compiler is needed) with explicit vectors; see `tables`.
+
+Arithmetic is float32, except distances, repulsion, sums of energies and forces, which are float64. Results do not depend on
+what else is in the batch, to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from ase.data import covalent_radii
+
+KNOT_SPACING_A = 0.005
+"""Spacing of the table: the error of the derivative goes with its third power (measured in the tests)."""
+CHUNK_ATOMS = 24
+"""Molecules are taken together up to about so many atoms, so that weights are read from memory less often."""
+
+Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+class KernelUnavailable(RuntimeError):
+    """The fused kernel cannot run here (numba is missing or broken, or the processor lacks fused multiply-add)."""
+
+
+class SizesLike(Protocol):
+    """What the kernel reads of an architecture (see `network.Architecture`)."""
+
+    @property
+    def hidden(self) -> int: ...
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def radial(self) -> int: ...
+    @property
+    def filter_width(self) -> int: ...
+    @property
+    def cutoff_A(self) -> float: ...
+    @property
+    def elements(self) -> tuple[int, ...]: ...
+
+
+def _loops() -> Any:
+    """The compiled half; imported at first use, for numba takes a second to import."""
+    try:
+        from . import tables
+    except Exception as error:  # numba can also fail on a NumPy it does not know, with other errors than ImportError
+        raise KernelUnavailable(f"the fused PaiNN kernel needs numba: {error}") from error
+    if not tables.HAS_FMA:
+        raise KernelUnavailable("the fused PaiNN kernel needs a processor with fused multiply-add")
+    return tables
+
+
+def radial_filters(
+    state: Mapping[str, np.ndarray], block: int, distance: np.ndarray, radial: int, cutoff: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Filters W(d) = fc(d) filter(g(d)) of one block and dW/dd, float64, from the network's weights.
+
+    Args:
+        state: the network's tensors, by the names of `network.PaiNN`.
+        distance: (P,) Å, from 0 to the cutoff.
+
+    Returns:
+        (P, 3H) filters (a, b, c) and (P, 3H) their derivatives, 1/Å.
+    """
+    w0, b0, w2, b2 = (
+        np.asarray(state[f"blocks.{block}.filter.{part}"], dtype=np.float64)
+        for part in ("0.weight", "0.bias", "2.weight", "2.bias")
+    )
+    basis, basis_slope = _basis(distance, radial, cutoff)
+    before = basis @ w0.T + b0
+    gate = 1.0 / (1.0 + np.exp(-before))
+    value = (before * gate) @ w2.T + b2
+    slope = (gate * (1.0 + before * (1.0 - gate)) * (basis_slope @ w0.T)) @ w2.T
+    cut, cut_slope = _envelope(distance, cutoff)
+    return cut[:, None] * value, cut[:, None] * slope + cut_slope[:, None] * value
+
+
+def hermite(state: Mapping[str, np.ndarray], block: int, intervals: int, radial: int, cutoff: float) -> np.ndarray:
+    """(4, intervals, 3H) coefficients of 1, t, t², t³ of the cubics with the filters' values and slopes at the knots."""
+    distance = np.linspace(0.0, cutoff, intervals + 1)
+    value, slope = radial_filters(state, block, distance, radial, cutoff)
+    slope *= cutoff / intervals
+    rise = np.diff(value, axis=0)
+    return np.stack([
+        value[:-1], slope[:-1], 3.0 * rise - 2.0 * slope[:-1] - slope[1:], slope[:-1] + slope[1:] - 2.0 * rise
+    ])  # fmt: skip
+
+
+def _basis(distance: np.ndarray, count: int, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+    """sqrt(2/rc) sin(k pi d/rc)/d and its derivative, (P, K); finite at d = 0, where the series takes over."""
+    wave = np.arange(1, count + 1) * np.pi / cutoff
+    d = distance[:, None]
+    x = wave * d
+    near = x < 1e-3
+    safe = np.where(near, 1.0, x)
+    value = np.where(near, 1.0 - x**2 / 6.0, np.sin(safe) / safe)
+    slope = np.where(near, -x / 3.0, (np.cos(safe) - np.sin(safe) / safe) / safe)
+    scale = np.sqrt(2.0 / cutoff) * wave
+    return scale * value, scale * wave * slope
+
+
+def _envelope(distance: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+    """exp(-d²/((rc-d)(rc+d))) and its derivative, (P,); see `network.envelope`."""
+    gap = np.maximum((cutoff - distance) * (cutoff + distance), 1e-12)
+    inside = (distance < cutoff) & (distance**2 / gap < 80.0)
+    value = np.where(inside, np.exp(-np.minimum(distance**2 / gap, 80.0)), 0.0)
+    return value, -2.0 * distance * cutoff**2 / gap**2 * value
+
+
+class FusedKernel:
+    """A network ready to be evaluated on a CPU; `prepare` fixes the molecules, the callable it returns takes positions.
+
+    Args:
+        state: the network's tensors, by the names of `network.PaiNN`.
+        architecture: its sizes.
+
+    Raises:
+        KernelUnavailable: numba or the processor cannot do it.
+    """
+
+    def __init__(self, state: Mapping[str, np.ndarray], architecture: SizesLike) -> None:
+        self._loops = _loops()
+        self.architecture = architecture
+        panel = self._loops.PANEL
+        self._hidden = -(-architecture.hidden // panel) * panel
+        self._read = -(-(architecture.hidden // 2) // panel) * panel
+        self._spacing, self._table = self._tabulate(state)
+        self._weights, self._where = self._pack(state)
+        elements = np.asarray(architecture.elements)
+        self._charges = elements.astype(np.float64)
+        radii = np.asarray(covalent_radii, dtype=np.float64)[elements]
+        self._ranges = radii[:, None] + radii[None, :]
+        offset = float(np.asarray(state["readout.2.bias"])[0])
+        self._shift = np.asarray(state["atomic_energy"], dtype=np.float64) + offset
+
+    def prepare(self, numbers: np.ndarray, offsets: np.ndarray) -> Evaluate:
+        """A function from positions (N, 3) Å, float64, to energies (M,) eV and forces (N, 3) eV/Å, both float64.
+
+        Boundaries are open. The function owns its workspace: call it from one thread at a time.
+
+        Args:
+            numbers: (N,) atomic numbers, molecules one after the other.
+            offsets: (M + 1,) first atom of each molecule, and N.
+        """
+        loops = self._loops
+        offsets = np.ascontiguousarray(offsets, dtype=np.int64)
+        species = self._species(np.asarray(numbers))
+        counts = np.diff(offsets)
+        chunks = _chunks(counts)
+        atoms = max((int(offsets[b] - offsets[a]) for a, b in zip(chunks, chunks[1:], strict=False)), default=0)
+        bonds = counts * (counts - 1) // 2
+        pairs = max((int(bonds[a:b].sum()) for a, b in zip(chunks, chunks[1:], strict=False)), default=0)
+        widths = np.array(loops.workspace_widths(self._hidden, self._read, self.architecture.blocks), dtype=np.int64)
+        work = _aligned(int(widths.sum()) * max(atoms, 1))
+        index = np.zeros((max(pairs, 1), 3), dtype=np.int64)
+        geometry = np.zeros(max(pairs, 1) * loops.GEOMETRY, dtype=np.float32)
+        slopes = np.zeros((max(pairs, 1), 6), dtype=np.float64)
+        sizes = np.array([self._hidden, self._read, self.architecture.blocks, self._intervals], dtype=np.int64)
+        cell = np.array([self._spacing, self.architecture.cutoff_A], dtype=np.float64)
+        starts = np.array(chunks, dtype=np.int64)
+
+        def evaluate(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            x = np.ascontiguousarray(positions, dtype=np.float64)
+            if x.shape != (len(species), 3):
+                raise ValueError(f"positions have shape {x.shape}; prepared for ({len(species)}, 3)")
+            energy, forces = np.empty(len(counts)), np.empty_like(x)
+            loops.step(
+                x, species, offsets, starts, sizes, cell, self._charges, self._ranges, self._shift, self._table,
+                self._weights, self._where, work, widths, index, geometry, slopes, energy, forces,
+            )  # fmt: skip
+            return energy, forces
+
+        return evaluate
+
+    @property
+    def _intervals(self) -> int:
+        return round(self.architecture.cutoff_A / self._spacing)
+
+    def _species(self, numbers: np.ndarray) -> np.ndarray:
+        """(N,) index of each atom's element."""
+        elements = np.asarray(self.architecture.elements)
+        order = np.argsort(elements)
+        found = np.clip(np.searchsorted(elements[order], numbers), 0, len(elements) - 1)
+        species = order[found].astype(np.int64)
+        if not np.array_equal(elements[species], numbers):
+            raise ValueError(
+                f"elements {sorted(set(numbers.tolist()) - set(elements.tolist()))} are unknown to the model"
+            )
+        return species
+
+    def _tabulate(self, state: Mapping[str, np.ndarray]) -> tuple[float, np.ndarray]:
+        """Interval, Å, and the table: per block, interval and group of channels the columns of `tables`."""
+        sizes, lanes = self.architecture, self._loops.LANES
+        intervals = int(np.ceil(sizes.cutoff_A / KNOT_SPACING_A))
+        found = []
+        for block in range(sizes.blocks):
+            cubics = hermite(state, block, intervals, sizes.radial, sizes.cutoff_A)
+            padded = np.zeros((4, intervals, 3, self._hidden), dtype=np.float32)
+            padded[..., : sizes.hidden] = cubics.reshape(4, intervals, 3, sizes.hidden)
+            grouped = padded.reshape(4, intervals, 3, self._hidden // lanes, lanes).transpose(1, 3, 2, 0, 4)
+            found.append(grouped.ravel())
+        return sizes.cutoff_A / intervals, _aligned_copy(np.concatenate(found))
+
+    def _pack(self, state: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """All weights in one array, matrices in panels, and (L, regions + 1) where each starts; the last is zeros."""
+        parts: list[np.ndarray] = []
+        rows, size = [], 0
+        for block in range(self.architecture.blocks):
+            row = []
+            for part in self._regions(state, block):
+                parts.append(part)
+                row.append(size)
+                size += len(part)
+            rows.append(row)
+        return _aligned_copy(np.concatenate(parts)), np.array(rows, dtype=np.int64)
+
+    def _regions(self, state: Mapping[str, np.ndarray], block: int) -> list[np.ndarray]:
+        """One block's parts in the order of the regions named in `tables`; readout and embedding with block 0."""
+        h, r = self.architecture.hidden, self.architecture.hidden // 2
+        big, small = self._hidden, self._read
+
+        def matrix(name: str, out: tuple[int, int, int], into: tuple[int, int, int]) -> np.ndarray:
+            return _pad(_pad(np.asarray(state[name], dtype=np.float32), *out, axis=0), *into, axis=1)
+
+        mix = matrix(f"blocks.{block}.mix.weight", (2, h, big), (1, h, big))
+        up0 = matrix(f"blocks.{block}.update.0.weight", (1, h, big), (2, h, big))
+        up2 = matrix(f"blocks.{block}.update.2.weight", (3, h, big), (1, h, big))
+        bias0 = _pad(np.asarray(state[f"blocks.{block}.update.0.bias"], dtype=np.float32), 1, h, big, axis=0)
+        bias2 = _pad(np.asarray(state[f"blocks.{block}.update.2.bias"], dtype=np.float32), 3, h, big, axis=0)
+        read0 = matrix("readout.0.weight", (1, r, small), (1, h, big))
+        read_bias = _pad(np.asarray(state["readout.0.bias"], dtype=np.float32), 1, r, small, axis=0)
+        read2 = _pad(np.asarray(state["readout.2.weight"], dtype=np.float32)[0], 1, r, small, axis=0)
+        embed = _pad(np.asarray(state["embedding.weight"], dtype=np.float32), 1, h, big, axis=1)
+        panels = [p for m in (mix, up0, up2, read0) for p in (self._panels(m.T), self._panels(m))]
+        return [embed.ravel(), *panels, bias0, bias2, read_bias, read2, np.zeros(3 * big, dtype=np.float32)]
+
+    def _panels(self, matrix: np.ndarray) -> np.ndarray:
+        """(K, N) in panels of columns, each contiguous row by row."""
+        depth, columns = matrix.shape
+        panel = self._loops.PANEL
+        return np.ascontiguousarray(matrix.reshape(depth, columns // panel, panel).transpose(1, 0, 2)).ravel()
+
+
+def _pad(array: np.ndarray, groups: int, size: int, padded: int, axis: int) -> np.ndarray:
+    """Fills each of `groups` runs of `size` along `axis` with zeros up to `padded`."""
+    shape = array.shape
+    split = array.reshape(*shape[:axis], groups, size, *shape[axis + 1 :])
+    room = [(0, 0)] * split.ndim
+    room[axis + 1] = (0, padded - size)
+    return np.pad(split, room).reshape(*shape[:axis], groups * padded, *shape[axis + 1 :])
+
+
+def _chunks(counts: np.ndarray) -> list[int]:
+    """First molecule of each chunk, and the number of molecules."""
+    starts, atoms = [0], 0
+    for molecule, count in enumerate(counts):
+        if atoms and atoms + count > CHUNK_ATOMS:
+            starts.append(molecule)
+            atoms = 0
+        atoms += int(count)
+    return [*starts, len(counts)] if len(counts) else [0]
+
+
+def _aligned(count: int) -> np.ndarray:
+    """(count,) float32 zeros that start at a cache line, so that no vector straddles two."""
+    raw = np.zeros(count + 16, dtype=np.float32)
+    start = (-raw.ctypes.data % 64) // 4
+    return raw[start : start + count]
+
+
+def _aligned_copy(array: np.ndarray) -> np.ndarray:
+    copy = _aligned(len(array))
+    copy[:] = array
+    return copy
