@@ -1,0 +1,28 @@
+"""Tasks one after the other in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+from mdprotocol.api import Executor
+
+
+class Serial(Executor):
+    """One task after the other in the calling process."""
+
+    type: Literal["serial"] = "serial"
+
+    def execute(
+        self,
+        work: Callable[[Any, Callable[[Any], None]], Any],
+        tasks: Sequence[Any],
+        on_event: Callable[[Any], None],
+        setup: Callable[[], None],
+    ) -> Iterator[Any]:
+        setup()
+        for task in tasks:
+            try:
+                yield work(task, on_event)
+            except Exception as error:
+                yield error
