@@ -11,6 +11,7 @@ from typing import Any
 
 from mdprotocol.assess import Measurements, compare_results, judge_models, measure, tabulate
 from mdprotocol.components import Executor, Report, Reporter, RunRow
+from mdprotocol.engine.events import TaskFailed
 from mdprotocol.errors import StoreError, UsageError
 from mdprotocol.plan import Plan, expand_probes, expand_runs, make_plan, metrics_of
 from mdprotocol.plan.types import Batch, Probe, ProbeBatch, Run
@@ -159,20 +160,20 @@ def _simulate(
     """Probes first and alone, so that nothing competes with what they time; then all batches on all workers."""
     if not batches and not probes:
         return
-    from mdprotocol import engine  # imports torch: only where something is computed
+    from mdprotocol.engine import worker  # imports torch: only where something is computed
 
-    setup = functools.partial(engine.prepare_worker, prepared.registry.sources)
+    setup = functools.partial(worker.prepare_worker, prepared.registry.sources)
     serial = _executor(prepared.registry, "serial")
     chosen = prepared.protocol.executor or _executor(prepared.registry, "processes")
     for executor, work, tasks in (
-        (serial, engine.probe_task, probes),
-        (chosen, engine.batch_task, batches),
+        (serial, worker.probe_task, probes),
+        (chosen, worker.batch_task, batches),
     ):
         if tasks:
             jobs = [(task, folder.root) for task in tasks]
             for result in executor.execute(work, jobs, on_event, setup):
                 if isinstance(result, BaseException):
-                    on_event(engine.TaskFailed.of(result))
+                    on_event(TaskFailed.of(result))
 
 
 def _executor(registry: Registry, name: str) -> Executor:

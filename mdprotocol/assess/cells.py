@@ -1,4 +1,4 @@
-"""Which places a criterion looks at, how they fall into cells, and the pooled measurement of each cell."""
+"""How measured places fall into cells, and the pooled measurement of each cell."""
 
 from __future__ import annotations
 
@@ -11,38 +11,8 @@ from mdprotocol.assess.places import Coordinate, Extra, Place, Reading
 from mdprotocol.assess.statistics import Estimate, pool
 from mdprotocol.components import Quantity
 from mdprotocol.errors import NotMeasurable
-from mdprotocol.protocol.schema import DIMS, Criterion, Simulation
+from mdprotocol.protocol.schema import DIMS
 from mdprotocol.verdicts import Measurement
-
-Names = Mapping[str, frozenset[str]]
-"""Name of a simulation in the protocol -> names after expansion of its time steps."""
-
-
-def expanded_names(simulations: Mapping[str, Simulation]) -> Names:
-    """Every simulation's name and the names of its expansion."""
-    return {
-        name: frozenset({name, *(f"{name}_{step:g}fs" for step in section.timestep_fs)})
-        if isinstance(section.timestep_fs, list)
-        else frozenset({name})
-        for name, section in simulations.items()
-    }
-
-
-def selected(criterion: Criterion, places: Sequence[Place], names: Names) -> list[Place]:
-    """The places that `where` keeps. A probe has no simulation or temperature, so a `where` on those keeps none."""
-    return [
-        place for place in places if all(_keeps(dim, wanted, place, names) for dim, wanted in criterion.where.items())
-    ]
-
-
-def _keeps(dim: str, wanted: object, place: Place, names: Names) -> bool:
-    allowed = wanted if isinstance(wanted, list) else [wanted]
-    actual = getattr(place, dim)
-    if actual is None:
-        return False
-    if dim == "temperature":
-        return any(math.isclose(float(value), actual, rel_tol=1e-9) for value in allowed)
-    return any(actual == value or (dim == "simulation" and actual in names.get(str(value), ())) for value in allowed)
 
 
 @dataclass(frozen=True)

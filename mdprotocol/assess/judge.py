@@ -6,9 +6,9 @@ Cell       PASS where the whole confidence interval lies within the bound. FAIL 
 Criterion  its worst cell, in the order FAIL, NOT MEASURED, INCONCLUSIVE, PASS.
 Model      any `must` FAIL: REJECTED. Else any `must` that is not PASS, or no `must` at all: UNDECIDED. Else APPROVED.
 
-Why the two intervals differ: a PASS claims that every cell keeps the bound, which is an intersection-union test (Berger
-1982, Technometrics 24, 295): testing each cell at c holds the whole at c. A FAIL claims that some cell breaks it; over m
-cells chance finds one, hence Bonferroni's correction. Nothing is corrected across criteria.
+Why the two intervals differ: a PASS claims that every cell keeps the bound, which is an intersection-union test
+(Berger 1982, Technometrics 24, 295): testing each cell at c holds the whole at c. A FAIL claims that some cell breaks
+it; over m cells chance finds one, hence Bonferroni's correction. Nothing is corrected across criteria.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from mdprotocol.assess.cells import Names, Pooled, cells, expanded_names, pooled, selected
+from mdprotocol.assess.cells import Pooled, cells, pooled
 from mdprotocol.assess.decision import decide, recommend
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.places import Place
 from mdprotocol.assess.statistics import EXACT, samples_to_decide
-from mdprotocol.components import Metric, Quantity
-from mdprotocol.plan.types import Probe, Run
+from mdprotocol.components import Metric, ProbeMetric, Quantity
+from mdprotocol.plan import Probe, Run, select, split_quantity
 from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.verdicts import CellResult, CriterionResult, ModelVerdict, Outcome
 
@@ -48,16 +48,13 @@ def _judge_model(
     probes: Sequence[Probe],
     measurements: Measurements,
 ) -> ModelVerdict:
-    names = expanded_names(protocol.simulations)
-    planned = [Place.of(run) for run in runs if run.model == model]
-    results = []
-    for name, criterion in protocol.criteria.items():
-        metric, _, key = criterion.metric.rpartition(".")
-        quantity = metrics[metric].quantities.get(key) if metric in metrics else None
-        own = [Place.of(probe) for probe in probes if probe.model == model and probe.metric == metric]
-        places = own or ([] if quantity is None or _is_probe(metrics[metric]) else planned)
-        results.append(judge_criterion(name, criterion, quantity, places, names, measurements))
-    outcomes = [measurements.run_outcomes.get(place, "missing") for place in planned]
+    planned = [run for run in runs if run.model == model]
+    examined = [probe for probe in probes if probe.model == model]
+    results = [
+        judge_criterion(name, criterion, metrics, planned, examined, measurements)
+        for name, criterion in protocol.criteria.items()
+    ]
+    outcomes = [measurements.run_outcomes.get(Place.of(run), "missing") for run in planned]
     decision, reasons = decide(results)
     return ModelVerdict(
         model=model,
@@ -72,40 +69,38 @@ def _judge_model(
     )
 
 
-def _is_probe(metric: Metric) -> bool:
-    from mdprotocol.components import ProbeMetric
-
-    return isinstance(metric, ProbeMetric)
-
-
 def judge_criterion(
     name: str,
     criterion: Criterion,
-    quantity: Quantity | None,
-    places: Sequence[Place],
-    names: Names,
+    metrics: Mapping[str, Metric],
+    runs: Sequence[Run],
+    probes: Sequence[Probe],
     measurements: Measurements,
 ) -> CriterionResult:
     """Judge one criterion for one model.
 
     Args:
-        quantity: what the metric declares; None where there is no such quantity.
-        places: the model's planned runs or probes for this metric, before `where`.
-        names: simulation names and their expansions.
+        metrics: by their name in the protocol.
+        runs, probes: everything planned for this model.
     """
-    kept = selected(criterion, places, names)
-    reason = _nothing(criterion, quantity, places, kept)
-    units = quantity.units if quantity else (criterion.units or "")
+    metric_name, key = split_quantity(criterion.metric)
+    metric = metrics.get(metric_name)
+    quantity = metric.quantities.get(key) if metric else None
+    if isinstance(metric, ProbeMetric):
+        places = [Place.of(p) for p in select([p for p in probes if p.metric == metric_name], criterion)]
+    else:
+        places = [Place.of(run) for run in select(runs, criterion)]
+    reason = _nothing(criterion, quantity, places)
     results: list[CellResult] = []
     if quantity is not None and not reason:
-        found = cells(criterion.metric, kept, criterion.per, measurements)
+        found = cells(criterion.metric, places, criterion.per, measurements)
         results = judge_cells(criterion, [pooled(criterion.metric, quantity, c, criterion.confidence) for c in found])
     return CriterionResult(
         name=name,
         level=criterion.level,
         description=criterion.description,
         quantity=criterion.metric,
-        units=units,
+        units=quantity.units if quantity else (criterion.units or ""),
         minimum=criterion.min,
         maximum=criterion.max,
         outcome=results[0].outcome if results else Outcome.NOT_MEASURED,
@@ -114,14 +109,13 @@ def judge_criterion(
     )
 
 
-def _nothing(criterion: Criterion, quantity: Quantity | None, places: Sequence[Place], kept: Sequence[Place]) -> str:
+def _nothing(criterion: Criterion, quantity: Quantity | None, places: Sequence[Place]) -> str:
+    """Why nothing at all can be judged; empty where there is something."""
     if quantity is None:
         return f"there is no quantity {criterion.metric}"
     if criterion.units is not None and criterion.units != quantity.units:
         return f"the bound is in {criterion.units}, but {criterion.metric} in {quantity.units}"
-    if not places:
-        return "no run or probe was planned for it"
-    return "" if kept else "its `where` keeps none of the planned runs"
+    return "" if places else "no run or probe was planned that it could be measured from"
 
 
 def judge_cells(criterion: Criterion, found: Sequence[Pooled]) -> list[CellResult]:

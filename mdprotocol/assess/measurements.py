@@ -6,9 +6,9 @@ For each quantity, with dims `model, system, simulation, temperature, replica` (
                                   NaN where there is no value.
     <metric>.<quantity>__reason   int32 index into `reason`: 0 measured, 1 not planned, else why it was not measured.
 
-and once: `reason` (texts), `run` (id of the planned run, empty where none was planned), `run_outcome` (completed, failed
-or missing). A NaN at extra coordinates next to reason 0 means that the coordinate does not exist there (no oxygen in
-methane).
+and once: `reason` (texts), `run` (id of the planned run, empty where none was planned), `run_outcome` (completed,
+failed or missing). A NaN at extra coordinates next to reason 0 means that the coordinate does not exist there (no
+oxygen in methane).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Measurements:
     @cached_property
     def run_outcomes(self) -> dict[Place, str]:
         """Planned run -> completed, failed or missing."""
-        return {place: outcome for place, outcome in self._planned("run", "run_outcome")}
+        return dict(self._planned("run", "run_outcome"))
 
     def places(self, quantity: str) -> list[Place]:
         """Planned places of a quantity, in the order of the dataset."""
@@ -142,7 +142,7 @@ def _axes(places: Sequence[Place]) -> dict[str, list[Coordinate]]:
     axes: dict[str, list[Coordinate]] = {}
     for dim in RUN_DIMS:
         found = dict.fromkeys(place.coordinates[dim] for place in places if dim in place.coordinates)
-        axes[dim] = sorted(found) if dim in ("temperature", "replica") else list(found)  # type: ignore[type-var]
+        axes[dim] = sorted(found) if dim in ("temperature", "replica") else list(found)
     return axes
 
 
@@ -160,7 +160,7 @@ def _sorted(values: Iterable[Coordinate]) -> list[Coordinate]:
     listed = list(values)
     if any(isinstance(value, str) for value in listed):
         return list(dict.fromkeys(str(value) for value in listed))
-    return sorted(listed)  # type: ignore[type-var]
+    return sorted(listed)
 
 
 def _run_table(outcomes: Mapping[Place, str], axes: Mapping[str, list[Coordinate]]) -> Iterator[tuple[str, Any]]:

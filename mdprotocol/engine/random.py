@@ -9,23 +9,74 @@ import torch
 
 from mdprotocol.components import RandomStreams
 
+VELOCITIES, EQUILIBRATION, PRODUCTION = range(3)
+"""Stages of a run; each has streams of its own, so that the length of one does not change the noise of the next."""
+
+_ATOMS, _GAMMA, _NORMAL = range(3)
+
 
 class Streams(RandomStreams):
-    """Counter-based generators (Philox; Salmon et al., SC'11), one a copy, seeded by the runs' seeds."""
+    """Counter-based generators (Philox; Salmon et al., SC'11, doi:10.1145/2063384.2063405), seeded by the runs' seeds.
 
-    def __init__(self, seeds: Sequence[int], offsets: np.ndarray) -> None:
-        self._generators = [np.random.Generator(np.random.Philox(seed)) for seed in seeds]
-        self._offsets = offsets
-        self._atoms = np.empty((int(offsets[-1]), 3))
+    Normal numbers are drawn in blocks of steps: a call costs one slice, however many copies there are. The numbers of a
+    copy do not depend on the size of the block, because each stream serves one purpose.
+
+    Args:
+        seeds: one a copy.
+        offsets: (B+1,) the atoms of copy b are offsets[b]:offsets[b+1].
+        stage: `VELOCITIES`, `EQUILIBRATION` or `PRODUCTION`.
+        block: calls drawn at once.
+    """
+
+    def __init__(self, seeds: Sequence[int], offsets: np.ndarray, stage: int = PRODUCTION, block: int = 32) -> None:
+        self._seeds, self._offsets, self._stage, self._block = tuple(seeds), offsets, stage, block
+        self._atoms: _Block | None = None
+        self._normal: dict[int, _Block] = {}
+        self._gamma: list[np.random.Generator] | None = None
 
     def normal_atoms(self) -> torch.Tensor:
-        for generator, first, last in zip(self._generators, self._offsets[:-1], self._offsets[1:], strict=True):
-            generator.standard_normal(out=self._atoms[first:last])
-        return torch.from_numpy(self._atoms.copy())
+        """(N, 3) standard normal numbers; the caller may change the tensor, and must use it before the next calls."""
+        if self._atoms is None:
+            self._atoms = _Block(self._generators(_ATOMS), self._offsets, 3, self._block)
+        return self._atoms.next()
 
     def normal(self, count: int) -> torch.Tensor:
-        return torch.from_numpy(np.stack([generator.standard_normal(count) for generator in self._generators]))
+        """(B, count) standard normal numbers."""
+        if count not in self._normal:
+            each = np.arange(len(self._seeds) + 1)
+            self._normal[count] = _Block(self._generators(_NORMAL, count), each, count, self._block)
+        return self._normal[count].next()
 
     def gamma(self, shape: torch.Tensor) -> torch.Tensor:
-        draws = [g.standard_gamma(float(s)) for g, s in zip(self._generators, shape, strict=True)]
-        return torch.tensor(draws, dtype=torch.float64)
+        """(B,) numbers from Gamma(shape_b, 1); 0 where the shape is 0."""
+        if self._gamma is None:
+            self._gamma = self._generators(_GAMMA)
+        drawn = [generator.standard_gamma(k) for generator, k in zip(self._gamma, shape.tolist(), strict=True)]
+        return torch.tensor(drawn, dtype=torch.float64)
+
+    def _generators(self, *purpose: int) -> list[np.random.Generator]:
+        key = (self._stage, *purpose)
+        return [np.random.Generator(np.random.Philox(np.random.SeedSequence(s, spawn_key=key))) for s in self._seeds]
+
+
+class _Block:
+    """Standard normal numbers of all copies for the next steps; copy b fills the rows offsets[b]:offsets[b+1]."""
+
+    def __init__(self, generators: list[np.random.Generator], offsets: np.ndarray, width: int, steps: int) -> None:
+        self._generators, self._offsets = generators, offsets
+        self._numbers = np.empty((steps, int(offsets[-1]), width))
+        self._rows = torch.from_numpy(self._numbers)
+        self._next = steps
+
+    def next(self) -> torch.Tensor:
+        if self._next == len(self._numbers):
+            self._fill()
+        row = self._rows[self._next]
+        self._next += 1
+        return row
+
+    def _fill(self) -> None:
+        steps, _, width = self._numbers.shape
+        for generator, first, last in zip(self._generators, self._offsets[:-1], self._offsets[1:], strict=True):
+            self._numbers[:, first:last] = generator.standard_normal((steps, last - first, width))
+        self._next = 0

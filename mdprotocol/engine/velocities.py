@@ -7,9 +7,16 @@ import numpy as np
 from mdprotocol.components import Structure
 from mdprotocol.units import AMU_EV_FS2_PER_A2, KB_EV_PER_K
 
+LINEAR = 1e-6
+"""A molecule is linear where its smallest moment of inertia is below this share of its largest."""
+NO_MOMENT = 1e-10
+"""A moment of inertia below this share of the largest is none: nothing rotates about that axis."""
+
 
 def degrees_of_freedom(structure: Structure, conserves_momentum: bool) -> int:
     """3N, less 3 for the momentum, less 3 (2 if linear) for the angular momentum of an open system.
+
+    A lone atom keeps its 3: its translation is all the motion it has.
 
     Args:
         conserves_momentum: whether the dynamics keeps them; Langevin dynamics does not, so all 3N are free.
@@ -19,13 +26,14 @@ def degrees_of_freedom(structure: Structure, conserves_momentum: bool) -> int:
         return 3 * n
     if structure.periodic:
         return 3 * n - 3
-    return 3 * n - (5 if is_linear(structure.positions, structure.masses) else 6)
+    return 3 * n - (5 if is_linear(structure) else 6)
 
 
-def is_linear(positions: np.ndarray, masses: np.ndarray) -> bool:
-    """Whether the smallest moment of inertia is nothing against the largest."""
+def is_linear(structure: Structure) -> bool:
+    """Whether the atoms of the initial geometry lie on a line."""
+    masses, positions = structure.masses, structure.positions
     moments = np.linalg.eigvalsh(inertia(positions - centre(positions, masses), masses))
-    return bool(moments[0] < 1e-6 * moments[-1])
+    return bool(moments[0] <= LINEAR * moments[-1])
 
 
 def centre(values: np.ndarray, masses: np.ndarray) -> np.ndarray:
@@ -34,12 +42,16 @@ def centre(values: np.ndarray, masses: np.ndarray) -> np.ndarray:
 
 
 def inertia(x: np.ndarray, masses: np.ndarray) -> np.ndarray:
-    """(3, 3) tensor of inertia of centred positions."""
+    """(3, 3) tensor of inertia of centred positions: sum of m (x² 1 - x xᵀ)."""
     return np.asarray((masses * (x**2).sum(axis=1)).sum() * np.eye(3) - np.einsum("i,ia,ib->ab", masses, x, x))
 
 
 def without_drift(positions: np.ndarray, velocities: np.ndarray, structure: Structure) -> np.ndarray:
-    """Velocities (n, 3) with zero momentum, and zero angular momentum in an open system; a single atom stays as it is."""
+    """Velocities (n, 3) with zero momentum, and zero angular momentum in an open system; a lone atom stays as it is.
+
+    v -> v - v_cm - omega × (x - x_cm), omega = I⁻¹ L, taken at `positions`. What turns about the axis of a molecule that
+    is linear at rest is its bending, so that axis keeps its angular momentum.
+    """
     if len(structure) == 1:
         return velocities
     masses = structure.masses
@@ -48,9 +60,15 @@ def without_drift(positions: np.ndarray, velocities: np.ndarray, structure: Stru
         return v
     x = positions - centre(positions, masses)
     angular = (masses[:, None] * np.cross(x, v)).sum(axis=0)
-    # The pseudo-inverse leaves out the axis of a linear molecule, about which nothing rotates.
-    omega = np.linalg.pinv(inertia(x, masses), rcond=1e-8, hermitian=True) @ angular
-    return v - np.cross(omega, x)
+    return np.asarray(v - np.cross(_rotation(inertia(x, masses), angular, is_linear(structure)), x))
+
+
+def _rotation(tensor: np.ndarray, angular: np.ndarray, linear: bool) -> np.ndarray:
+    """Angular velocity (3,) that carries an angular momentum, about the axes that have a moment of inertia."""
+    moments, axes = np.linalg.eigh(tensor)
+    turns = moments > NO_MOMENT * moments[-1]
+    turns[0] &= not linear
+    return np.asarray(axes[:, turns] @ (axes[:, turns].T @ angular / moments[turns]))
 
 
 def maxwell_boltzmann(structure: Structure, temperature_K: float, noise: np.ndarray, dof: int) -> np.ndarray:
@@ -58,6 +76,7 @@ def maxwell_boltzmann(structure: Structure, temperature_K: float, noise: np.ndar
 
     Args:
         noise: (n, 3) standard normal numbers.
+        dof: degrees of freedom that the temperature is meant for.
     """
     masses = structure.masses[:, None] * AMU_EV_FS2_PER_A2
     v = without_drift(structure.positions, noise * np.sqrt(KB_EV_PER_K * temperature_K / masses), structure)

@@ -181,7 +181,8 @@ def _quantity(
 
 def _needs(context: Context, name: str, cls: type[Metric]) -> Problems:
     path, metric = ("criteria", name, "metric"), cls.type_name()
-    unknown = sorted(cls.needs - RUN_VARIABLES.keys())
+    # A probe's variables are its own; only a trajectory's are known beforehand.
+    unknown = [] if issubclass(cls, ProbeMetric) else sorted(cls.needs - RUN_VARIABLES.keys())
     if unknown:
         message = f"metric '{metric}' needs the variable '{unknown[0]}'; {choices(unknown[0], RUN_VARIABLES)}"
         yield context.document.problem(path, message)

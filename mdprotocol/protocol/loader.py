@@ -240,7 +240,7 @@ def _integer(text: str) -> int:
 
 
 def _finite(text: str) -> float:
-    value = float(text.replace(".inf", "inf").replace(".nan", "nan") if text[-1].isalpha() else text)
+    value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     if not math.isfinite(value):
         raise _NotANumber(f"{text} is not a finite number; every number of a protocol must be finite")
     return value

@@ -135,7 +135,10 @@ def _problem(item: Located, document: Document, data: Any, root: type[BaseModel]
         return _type_problem(item, document, data, root)
     if item.error["loc"] and item.error["loc"][-1] == "[key]":
         return document.problem(path, _value_message(item, path[-1], path), key=True)
-    return document.problem(path, _value_message(item, _at(data, path), path))
+    value = _at(data, path)
+    return document.problem(
+        path, _value_message(item, value, path), key=isinstance(value, dict) and kind == "value_error"
+    )
 
 
 def _unknown_key(path: Path, data: Any, root: type[BaseModel]) -> str:

@@ -16,6 +16,9 @@ from mdprotocol.registry import Registry
 EQUILIBRATION_FRICTION_PER_PS = 10.0
 
 
+_NOTHING = core_schema.literal_schema([None])
+
+
 @dataclass(frozen=True, eq=False)
 class OneOf:
     """Annotation of a field that holds one of these components, told apart by `type`.
@@ -29,7 +32,8 @@ class OneOf:
     classes: Mapping[str, type[Component]]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        options = {name: handler.generate_schema(cls) for name, cls in self.classes.items()}
+        # Pydantic wants at least one choice; the empty one can never be told apart, so it accepts nothing.
+        options = {name: handler.generate_schema(cls) for name, cls in self.classes.items()} or {"": _NOTHING}
         return core_schema.tagged_union_schema(choices=options, discriminator="type")
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def validate(document: Document, registry: Registry, *, files: bool = False) -> 
     """
     root = typed_protocol(registry)
     data, typed, errors = _validated(document, root)
-    problems = [*document.problems, *translate(errors, document, data, root)]
+    known = {problem.path for problem in document.problems}  # such a value is read as null, which is no second mistake
+    problems = [*document.problems, *(p for p in translate(errors, document, data, root) if p.path not in known)]
     problems += cross_checks(document, data, registry)
     if files:
         problems += file_problems(document, data, registry)

@@ -135,7 +135,7 @@ def _run_uses(criterion: CriterionResult) -> Iterator[tuple[float, str, str]]:
     """(use of the bound, run id, sentence) of each run behind a criterion with a bound other than zero."""
     for cell in criterion.cells:
         found = cell.measurement
-        if len(found.runs) != len(found.samples):
+        if len(found.runs) != len(found.samples) or not all(run.startswith("runs/") for run in found.runs):
             continue
         for run, value in zip(found.runs, found.samples, strict=True):
             use = numbers.bound_use(value, criterion.minimum, criterion.maximum)

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: temporary name in the same folder, flush, fsync, rename, fsync of the folder.
+"""Files that are either whole or not there: temporary name beside the target, flush, fsync, rename, fsync the folder.
 
 A process that dies while it writes leaves a temporary file behind; its name says which process on which machine owned
 it, so that `is_stale` can tell a dead writer's file from one that is being written now.

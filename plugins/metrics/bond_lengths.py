@@ -25,8 +25,8 @@ class BondLengths(ComparisonMetric):
 
         mean                    mean of W over the bonds, Å
         worst                   largest W of any bond, Å
-        temperature_difference  mean kinetic temperature of the model's run minus that of the reference's, K: where it is
-                                not small, distributions differ for that reason too
+        temperature_difference  mean kinetic temperature of the model's run minus that of the reference's, K: where it
+                                is not small, distributions differ for that reason too
     """
 
     type: Literal["bond_lengths"] = "bond_lengths"

@@ -25,9 +25,9 @@ class ForceError(Metric):
         angle            mean angle between F and F_ref, degrees, over atoms with |F_ref| ≥ `angle_threshold_eV_A`
         relative_rmse    100 rmse/√mean F_ref², %
         rmse_by_element  rmse over the atoms of each element
-        rmse_by_time     rmse in `time_bins` equal parts of the planned length; coordinate: middle of the part, from 0 to 1
-        growth           slope of the rmse of single frames with time, eV/Å/ps: positive where the trajectory drifts into
-                         regions that the model knows less
+        rmse_by_time     rmse in `time_bins` equal parts of the planned length; coordinate: middle of the part, 0 to 1
+        growth           slope of the rmse of single frames with time, eV/Å/ps: positive where the trajectory drifts
+                         into regions that the model knows less
     """
 
     type: Literal["force_error"] = "force_error"

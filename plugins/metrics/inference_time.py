@@ -23,8 +23,8 @@ class InferenceTime(ProbeMetric):
 
     A call is what a step of molecular dynamics pays for the model: positions in, energy and forces out, the neighbour
     list kept up to date; the integrator and the guards are not in it. After `warm_up` calls, calls are timed one by one
-    with a monotonic clock. Every call gets slightly different positions (normal noise of 0.001 Å), and the energies must
-    differ, so that a remembered result cannot pass for a fast model.
+    with a monotonic clock. Every call gets slightly different positions (normal noise of 0.001 Å), and the energies
+    must differ, so that a remembered result cannot pass for a fast model.
 
         median_ms               median for one molecule, ms
         p95_ms                  95th percentile for one molecule, ms

@@ -14,8 +14,8 @@ CAUSES = ("nan", "runaway_temperature", "broken_bond", "new_bond", "model_error"
 class Stability(Metric):
     """Whether a run reached its end: failed runs, share that survived, time to failure, causes.
 
-    A run fails by what the protocol's guards watch (NaN, runaway temperature, a bond broken or formed) or by an error of
-    the model; the typed cause, the step and a sentence with the numbers are in the run's attributes.
+    A run fails by what the protocol's guards watch (NaN, runaway temperature, a bond broken or formed) or by an error
+    of the model; the typed cause, the step and a sentence with the numbers are in the run's attributes.
 
         crashed              1 if the run failed, else 0; over replicas the count, which is exact
         survival             1 if the run reached its end, else 0; over replicas the share, with its binomial interval

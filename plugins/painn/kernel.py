@@ -20,8 +20,13 @@ from typing import Any, Protocol
 import numpy as np
 from ase.data import covalent_radii
 
-KNOT_SPACING_A = 0.005
-"""Spacing of the table: the error of the derivative goes with its third power (measured in the tests)."""
+COARSEST_A, FINEST_A = 0.01, 0.0025
+"""Intervals of the table, Å, that are tried by halving; the error of the derivative goes with the third power."""
+SLOPE_ERROR = 8e-6
+"""Largest error of the filters' derivative (root mean square over channels, relative to its largest value) that is
+taken. Force errors came out at about a tenth of it times the largest force (see tests): 1e-5 eV/Å at 10 eV/Å."""
+SHORTEST_A = 0.4
+"""Half the shortest bond: the accuracy of the table is asked for from here on."""
 CHUNK_ATOMS = 24
 """Molecules are taken together up to about so many atoms, so that weights are read from memory less often."""
 
@@ -85,15 +90,33 @@ def radial_filters(
     return cut[:, None] * value, cut[:, None] * slope + cut_slope[:, None] * value
 
 
-def hermite(state: Mapping[str, np.ndarray], block: int, intervals: int, radial: int, cutoff: float) -> np.ndarray:
-    """(4, intervals, 3H) coefficients of 1, t, t², t³ of the cubics with the filters' values and slopes at the knots."""
-    distance = np.linspace(0.0, cutoff, intervals + 1)
-    value, slope = radial_filters(state, block, distance, radial, cutoff)
-    slope *= cutoff / intervals
-    rise = np.diff(value, axis=0)
-    return np.stack([
-        value[:-1], slope[:-1], 3.0 * rise - 2.0 * slope[:-1] - slope[1:], slope[:-1] + slope[1:] - 2.0 * rise
-    ])  # fmt: skip
+def hermite(value: np.ndarray, slope: np.ndarray, interval: float) -> np.ndarray:
+    """Coefficients of 1, t, t², t³ of the cubics with these values and slopes (2, ..., C) at t = 0 and 1: (4, ..., C)."""
+    rise, (first, last) = value[1] - value[0], slope * interval
+    return np.stack([value[0], first, 3.0 * rise - 2.0 * first - last, first + last - 2.0 * rise])
+
+
+def slope_error(state: Mapping[str, np.ndarray], sizes: SizesLike, block: int, intervals: int) -> float:
+    """Error of the tabulated derivative of one block's filters from SHORTEST_A on, as SLOPE_ERROR is measured."""
+    interval, t = sizes.cutoff_A / intervals, 0.21  # where the derivative of a cubic Hermite interpolant errs most
+    low = np.arange(int(SHORTEST_A / interval), intervals, max(1, intervals // 250)) * interval
+    where = np.concatenate([low, low + interval, low + t * interval])
+    value, slope = radial_filters(state, block, where, sizes.radial, sizes.cutoff_A)
+    value, slope = value.reshape(3, len(low), -1), slope.reshape(3, len(low), -1)
+    _, c1, c2, c3 = hermite(value[:2], slope[:2], interval)
+    error = (c1 + 2.0 * t * c2 + 3.0 * t * t * c3) / interval - slope[2]
+    largest = np.sqrt(np.mean(slope[2] ** 2, axis=1)).max()
+    return float(np.sqrt(np.mean(error**2, axis=1)).max() / max(largest, 1e-300))
+
+
+def _choose_intervals(state: Mapping[str, np.ndarray], sizes: SizesLike) -> int:
+    """The fewest intervals, by doubling, that are accurate enough."""
+    intervals = int(np.ceil(sizes.cutoff_A / COARSEST_A))
+    while 2 * intervals <= np.ceil(sizes.cutoff_A / FINEST_A):
+        if all(slope_error(state, sizes, block, intervals) <= SLOPE_ERROR for block in range(sizes.blocks)):
+            break
+        intervals *= 2
+    return intervals
 
 
 def _basis(distance: np.ndarray, count: int, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +157,8 @@ class FusedKernel:
         panel = self._loops.PANEL
         self._hidden = -(-architecture.hidden // panel) * panel
         self._read = -(-(architecture.hidden // 2) // panel) * panel
-        self._spacing, self._table = self._tabulate(state)
+        self._intervals = _choose_intervals(state, architecture)
+        self._table = self._tabulate(state)
         self._weights, self._where = self._pack(state)
         elements = np.asarray(architecture.elements)
         self._charges = elements.astype(np.float64)
@@ -162,11 +186,12 @@ class FusedKernel:
         pairs = max((int(bonds[a:b].sum()) for a, b in zip(chunks, chunks[1:], strict=False)), default=0)
         widths = np.array(loops.workspace_widths(self._hidden, self._read, self.architecture.blocks), dtype=np.int64)
         work = _aligned(int(widths.sum()) * max(atoms, 1))
+        starts_in_work, atomic = np.zeros_like(widths), np.zeros(max(atoms, 1), dtype=np.float64)
         index = np.zeros((max(pairs, 1), 3), dtype=np.int64)
         geometry = np.zeros(max(pairs, 1) * loops.GEOMETRY, dtype=np.float32)
         slopes = np.zeros((max(pairs, 1), 6), dtype=np.float64)
         sizes = np.array([self._hidden, self._read, self.architecture.blocks, self._intervals], dtype=np.int64)
-        cell = np.array([self._spacing, self.architecture.cutoff_A], dtype=np.float64)
+        cell = np.array([self.interval_A, self.architecture.cutoff_A], dtype=np.float64)
         starts = np.array(chunks, dtype=np.int64)
 
         def evaluate(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -176,15 +201,17 @@ class FusedKernel:
             energy, forces = np.empty(len(counts)), np.empty_like(x)
             loops.step(
                 x, species, offsets, starts, sizes, cell, self._charges, self._ranges, self._shift, self._table,
-                self._weights, self._where, work, widths, index, geometry, slopes, energy, forces,
+                self._weights, self._where, work, widths, starts_in_work, atomic, index, geometry, slopes,
+                energy, forces,
             )  # fmt: skip
             return energy, forces
 
         return evaluate
 
     @property
-    def _intervals(self) -> int:
-        return round(self.architecture.cutoff_A / self._spacing)
+    def interval_A(self) -> float:
+        """Interval of the radial table, Å."""
+        return self.architecture.cutoff_A / self._intervals
 
     def _species(self, numbers: np.ndarray) -> np.ndarray:
         """(N,) index of each atom's element."""
@@ -198,18 +225,21 @@ class FusedKernel:
             )
         return species
 
-    def _tabulate(self, state: Mapping[str, np.ndarray]) -> tuple[float, np.ndarray]:
-        """Interval, Å, and the table: per block, interval and group of channels the columns of `tables`."""
+    def _tabulate(self, state: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The table: per block, interval and group of channels the columns of `tables`."""
         sizes, lanes = self.architecture, self._loops.LANES
-        intervals = int(np.ceil(sizes.cutoff_A / KNOT_SPACING_A))
+        intervals = self._intervals
         found = []
         for block in range(sizes.blocks):
-            cubics = hermite(state, block, intervals, sizes.radial, sizes.cutoff_A)
+            distance = np.linspace(0.0, sizes.cutoff_A, intervals + 1)
+            value, slope = radial_filters(state, block, distance, sizes.radial, sizes.cutoff_A)
+            ends = np.stack([value[:-1], value[1:]]), np.stack([slope[:-1], slope[1:]])
+            cubics = hermite(*ends, self.interval_A)
             padded = np.zeros((4, intervals, 3, self._hidden), dtype=np.float32)
             padded[..., : sizes.hidden] = cubics.reshape(4, intervals, 3, sizes.hidden)
             grouped = padded.reshape(4, intervals, 3, self._hidden // lanes, lanes).transpose(1, 3, 2, 0, 4)
             found.append(grouped.ravel())
-        return sizes.cutoff_A / intervals, _aligned_copy(np.concatenate(found))
+        return _aligned_copy(np.concatenate(found))
 
     def _pack(self, state: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """All weights in one array, matrices in panels, and (L, regions + 1) where each starts; the last is zeros."""

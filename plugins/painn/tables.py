@@ -353,7 +353,8 @@ def _find_pairs(x, low, high, base, species, charges, ranges, spacing, intervals
             repulsion, slope = _repulsion(charges[a], charges[b], d, ranges[a, b])
             energy += repulsion
             slopes[count, 0], slopes[count, 1] = d, slope
-            slopes[count, 2:] = 0.0
+            for k in range(2, 6):
+                slopes[count, k] = 0.0
             count += 1
     return count, energy
 
@@ -624,6 +625,13 @@ def _scale(w, at, by, count):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
+def _copy(source, of, to_array, to, count):  # type: ignore
+    """Vector by vector: slices would bring in numba's broadcasting, which takes seconds to compile."""
+    for k in range(0, count, LANES):
+        store(to_array, to + k, load(source, of + k))
+
+
+@njit(cache=True, nogil=True)
 def _block(l, blocks, n, h, pairs, table, block_size, weights, wo, w, o, index, geometry):  # type: ignore
     """Block `l` forward, for `n` atoms: message, then update; keeps what `_block_back` needs."""
     last = l == blocks - 1
@@ -631,12 +639,13 @@ def _block(l, blocks, n, h, pairs, table, block_size, weights, wo, w, o, index, 
     x0, mixed, slope = o[INPUT] + l * n * 2 * h, o[MIXED] + l * n * 6 * h, o[SLOPE] + l * n * h
     gate, v1, zero = o[GATE] + l * n * 3 * h, o[GRAD_V], wo[0, -1]
     for atom in range(n):
-        w[x0 + atom * 2 * h : x0 + atom * 2 * h + h] = w[s0 + atom * h : s0 + (atom + 1) * h]
+        _copy(w, s0 + atom * h, w, x0 + atom * 2 * h, h)
     if l == 0:
-        w[v1 : v1 + n * 3 * h] = np.float32(0.0)
+        for k in range(0, n * 3 * h, LANES):
+            store(w, v1 + k, splat(np.float32(0.0)))
         _message_first(table, index, geometry, pairs, h, w, s0, x0, v1)
     else:
-        w[v1 : v1 + n * 3 * h] = w[v0 : v0 + n * 3 * h]
+        _copy(w, v0, w, v1, n * 3 * h)
         _message(table, l * block_size, index, geometry, pairs, h, w, s0, v0, x0, v1)
     gemm(w, v1, h, weights, wo[l, MIX], h * PANEL, h, weights, zero, 0, w, mixed, 2 * h, 3 * n, 2 * h)
     _norms(n, h, w, mixed, x0)
@@ -667,8 +676,8 @@ def _block_back(l, blocks, n, h, pairs, table, block_size, weights, wo, w, o, in
     if l == 0:
         _message_first_back(table, index, geometry, slopes, pairs, h, w, s0, gs, gv)
         return
-    w[ns : ns + n * h] = w[gs : gs + n * h]
-    w[nv : nv + n * 3 * h] = w[gv : gv + n * 3 * h]
+    _copy(w, gs, w, ns, n * h)
+    _copy(w, gv, w, nv, n * 3 * h)
     _message_back(table, l * block_size, index, geometry, slopes, pairs, h, w, s0, v0, gs, gv, ns, nv)
 
 
@@ -689,8 +698,8 @@ def _readout(n, h, r, blocks, weights, wo, w, o, atomic):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
-def step(x, species, offsets, chunks, sizes, cell, charges, ranges, shift, table, weights, wo, w, widths, index,
-         geometry, slopes, energy, forces):  # type: ignore  # fmt: skip
+def step(x, species, offsets, chunks, sizes, cell, charges, ranges, shift, table, weights, wo, w, widths, o, atomic,
+         index, geometry, slopes, energy, forces):  # type: ignore  # fmt: skip
     """Energies and forces of all molecules, chunk by chunk.
 
     Args:
@@ -699,13 +708,12 @@ def step(x, species, offsets, chunks, sizes, cell, charges, ranges, shift, table
         sizes, cell: H, padded readout width, L, intervals; their length and cutoff, Å.
         charges, ranges, shift: per element, pair of elements and element: Z, repulsion range, energy offset.
         table, weights, wo: radial table, packed weights, (L, regions) where each weight starts.
-        w, widths, index, geometry, slopes: workspace of one chunk (see `_find_pairs`).
+        w, widths, o, atomic, index, geometry, slopes: workspace of one chunk (see `_find_pairs`).
         energy, forces: (M,) eV and (N, 3) eV/Å, written.
     """
     h, r, blocks, intervals = sizes[0], sizes[1], sizes[2], sizes[3]
-    o = np.empty(len(widths), dtype=np.int64)
-    atomic = np.empty(len(w) // widths.sum() + 1, dtype=np.float64)
-    forces[:] = 0.0
+    for atom in range(len(species)):
+        forces[atom, 0] = forces[atom, 1] = forces[atom, 2] = 0.0
     for chunk in range(len(chunks) - 1):
         first, last = chunks[chunk], chunks[chunk + 1]
         base, n = offsets[first], offsets[last] - offsets[first]
@@ -713,15 +721,14 @@ def step(x, species, offsets, chunks, sizes, cell, charges, ranges, shift, table
         for region in range(len(widths)):
             o[region] = at
             at += widths[region] * n
-        pairs = 0
+        pairs = np.int64(0)  # a plain 0 has a type of its own, for which everything would be compiled once more
         for m in range(first, last):
             pairs, energy[m] = _find_pairs(
                 x, offsets[m], offsets[m + 1], base, species, charges, ranges, cell[0], intervals, cell[1],
                 index, geometry, slopes, pairs,
             )  # fmt: skip
         for atom in range(n):
-            to, of = o[SCALAR] + atom * h, wo[0, EMBED] + species[base + atom] * h
-            w[to : to + h] = weights[of : of + h]
+            _copy(weights, wo[0, EMBED] + species[base + atom] * h, w, o[SCALAR] + atom * h, h)
         size = intervals * TABLE_COLUMNS * h
         for l in range(blocks):
             _block(l, blocks, n, h, pairs, table, size, weights, wo, w, o, index, geometry)
@@ -747,4 +754,5 @@ def _sum_atoms(x, species, offsets, first, last, base, shift, atomic, energy, fo
                 broken |= not math.isfinite(x[atom, k])
         if broken:
             energy[m] = math.nan
-            forces[offsets[m] : offsets[m + 1]] = math.nan
+            for atom in range(offsets[m], offsets[m + 1]):
+                forces[atom, 0] = forces[atom, 1] = forces[atom, 2] = math.nan

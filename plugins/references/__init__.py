@@ -1,0 +1,9 @@
+"""References: one a file. Every model can serve as a reference too."""
+
+from mdprotocol.api import Reference, hookimpl
+from mdprotocol_plugins.references.tblite import TBLite
+
+
+@hookimpl
+def mdprotocol_references() -> list[type[Reference]]:
+    return [TBLite]

@@ -19,7 +19,7 @@ MEANING = {
 
 GUIDE = (
     ("PASS", "the whole confidence interval of the measurement lies inside the bound."),
-    ("FAIL", "the whole interval lies outside."),
+    ("FAIL", "the whole interval, widened for the number of cells that were looked at, lies outside."),
     ("INCONCLUSIVE", "the interval contains the bound; the advice says how many more replicas would decide."),
     ("NOT MEASURED", "there is no number, and the reason is given. It never counts as a pass."),
     ("a cell", "one system, simulation and temperature; a criterion has the outcome of its worst cell."),
@@ -52,7 +52,7 @@ def document(report: Report, *, complete: bool = False) -> Iterator[Block]:
 def decisions(report: Report) -> Iterator[Block]:
     """One banner a model with its recommended uses; then the models side by side."""
     for verdict in report.verdicts:
-        yield Banner(str(verdict.decision), verdict.model, " ".join(verdict.reasons) or MEANING[verdict.decision] + ".")
+        yield Banner(str(verdict.decision), verdict.model, _sentence(verdict))
         if verdict.recommendations:
             yield Bullets(tuple(_uses(verdict)))
         for note in verdict.notes:
@@ -64,6 +64,11 @@ def decisions(report: Report) -> Iterator[Block]:
         yield Grid(summary.comparison(report))
     if report.description:
         yield Paragraph(f"What was asked: {report.description}")
+
+
+def _sentence(verdict: ModelVerdict) -> str:
+    text = "; ".join(verdict.reasons).rstrip(".") or MEANING[verdict.decision]
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _uses(verdict: ModelVerdict) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,14 @@
+"""Systems: where molecules and periodic structures come from."""
+
+from mdprotocol_plugins.systems.builtin import Builtin
+from mdprotocol_plugins.systems.bulk import Bulk
+from mdprotocol_plugins.systems.file import File
+from mdprotocol_plugins.systems.molecule import Molecule
+from mdprotocol_plugins.systems.smiles import Smiles
+
+from mdprotocol.api import SystemSource, hookimpl
+
+
+@hookimpl
+def mdprotocol_systems() -> list[type[SystemSource]]:
+    return [Builtin, Molecule, File, Smiles, Bulk]

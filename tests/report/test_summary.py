@@ -29,7 +29,7 @@ def test_models_side_by_side():
     assert rows["original"]["parameters"] == "427,009"
     assert rows["original"]["speed-up"] == "1.00×"
     assert rows["tiny"]["speed-up"] == "2.50×"
-    assert rows["tiny"]["ms a step"] == "1.60 ± 0.10 ms"
+    assert rows["tiny"]["time a step (slowest system)"] == "1.60 ± 0.10 ms"
     assert rows["tiny"]["force RMSE (worst cell)"] == "0.450 ± 0.010 eV/Å"
     assert rows["tiny"]["decision"] == "REJECTED"
 

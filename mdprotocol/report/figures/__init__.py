@@ -30,7 +30,8 @@ OF_A_MODEL = (
     _Drawing(
         "energy",
         "Energy conservation",
-        "Conserved energy minus its start; every replica is a line, and the one that strays furthest is drawn thick.",
+        "Conserved energy minus its start; every replica is a line (running mean over a 25th of the run; faint: every "
+        "frame), the one that moves most is thick. Dotted: the drift that is allowed, where it fits into the panel.",
         timelines.energy,
     ),
     _Drawing(
@@ -44,7 +45,7 @@ OF_A_MODEL = (
         "force_error",
         "Force error along the trajectories",
         "Root mean square difference to the reference's forces at the same positions; thin: replicas, thick: all of a "
-        "temperature together, dotted: the bound.",
+        "temperature together. Dotted: the bound, where it fits into the panel.",
         timelines.force_error,
     ),
     _Drawing(
@@ -91,7 +92,7 @@ def _together(report: Report) -> Iterator[Figure]:
         yield _figure(
             "figures/speed.png",
             "Time a step",
-            "Median time of one step, after warm-up, on the machine named below.",
+            "Median time of one evaluation of energy and forces, after warm-up, on the machine named below.",
             lambda: models.speed(report),
         )
 

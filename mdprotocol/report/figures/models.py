@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from mdprotocol.components import Report
@@ -16,18 +17,17 @@ MARKERS = "osD^vPX*"
 
 def speeds_differ(report: Report) -> bool:
     """Whether there is more to show than one number a system: several models, or several batch sizes."""
-    found = _times(report)
-    return len(found) > 1 or len({_batch(m) for measured in found.values() for m in measured}) > 1
+    return len(report.verdicts) > 1 or len(_sizes(report)) > 1
 
 
 def speed(report: Report) -> bytes:
-    """Median time a step for every model and system; against batch size where there are several."""
-    found = _times(report)
+    """Median time of one evaluation; per molecule against batch size where several were timed, else bars."""
+    quantity = "inference_time.median_ms_by_batch" if len(_sizes(report)) > 1 else "inference_time.median_ms"
+    found = {v.model: summary.find(report, quantity, v.model) for v in report.verdicts}
     if not any(found.values()):
         raise NothingToDraw("inference time was not measured")
-    sizes = {_batch(m) for measured in found.values() for m in measured}
     canvas, axes = style.panels(1, 1, width=5.2, height=3.0)
-    (_against_batch if len(sizes) > 1 else _bars)(axes[0, 0], found)
+    (_against_batch if len(_sizes(report)) > 1 else _bars)(axes[0, 0], found)
     return style.png(canvas)
 
 
@@ -55,21 +55,26 @@ def trade_off(report: Report) -> bytes:
 def _against_batch(axes: Any, found: dict[str, list[Measurement]]) -> None:
     colours = [style.BLUE, style.VERMILLION, style.GREEN, style.ORANGE, style.GREY]
     for i, (model, measured) in enumerate(found.items()):
-        for j, system in enumerate(dict.fromkeys(str(m.where.get("system", "")) for m in measured)):
-            line = sorted((_batch(m), m.value) for m in measured if str(m.where.get("system", "")) == system)
+        for j, system in enumerate(_systems(measured)):
+            here = [m for m in measured if m.where.get("system", "") == system]
+            line = sorted((_batch(m), m.value / _batch(m)) for m in here)
             axes.plot(*zip(*line, strict=True), color=colours[i % len(colours)], marker=MARKERS[j % len(MARKERS)],
                       markersize=4, linewidth=1.2, label=style.short(f"{model}, {system}"))  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
     style.plain_log(axes.xaxis, sorted({_batch(m) for measured in found.values() for m in measured}))
     style.plain_log(axes.yaxis)
-    axes.set_xlabel("copies in the batch")
-    axes.set_ylabel("time a step of the batch (ms)")
+    axes.set_xlabel("molecules in the batch")
+    axes.set_ylabel("time a step and molecule (ms)")
     axes.legend()
 
 
+def _systems(measured: Sequence[Measurement]) -> list[str]:
+    return list(dict.fromkeys(str(m.where.get("system", "")) for m in measured))
+
+
 def _bars(axes: Any, found: dict[str, list[Measurement]]) -> None:
-    systems = list(dict.fromkeys(str(m.where.get("system", "")) for measured in found.values() for m in measured))
+    systems = _systems([m for measured in found.values() for m in measured])
     colours = [style.BLUE, style.ORANGE, style.GREEN, style.VERMILLION, style.GREY]
     width = 0.8 / max(len(systems), 1)
     for j, system in enumerate(systems):
@@ -83,12 +88,14 @@ def _bars(axes: Any, found: dict[str, list[Measurement]]) -> None:
     axes.legend()
 
 
-def _times(report: Report) -> dict[str, list[Measurement]]:
-    return {v.model: summary.find(report, "inference_time.median_ms", v.model) for v in report.verdicts}
+def _sizes(report: Report) -> list[float]:
+    """Batch sizes that were timed, rising."""
+    timed = [m for v in report.verdicts for m in summary.find(report, "inference_time.median_ms_by_batch", v.model)]
+    return sorted({_batch(m) for m in timed})
 
 
 def _batch(found: Measurement) -> float:
-    return next((float(value) for dim, value in found.where.items() if dim.startswith("batch")), 1.0)
+    return float(found.where.get("batch_size", 1))
 
 
 def _worst_rmse(report: Report, model: str) -> float:

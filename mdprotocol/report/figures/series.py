@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from mdprotocol.components import Report, RunRow
+from mdprotocol.report.summary import canonical
 from mdprotocol.units import FS_PER_PS, MEV_PER_EV
 from mdprotocol.verdicts import Level, ModelVerdict
 
-MOST_POINTS = 2000
+MOST_POINTS = 800
+"""More points than a panel has pixels."""
 MOST_SIMULATIONS = 3
 
 
@@ -76,6 +78,17 @@ class Material:
         named = (str(cell.measurement.where.get("simulation")) for c in criteria for cell in c.cells)
         ranked = [name for name in dict.fromkeys([*named, *present]) if name in present]
         return ranked[:MOST_SIMULATIONS]
+
+    def bound(self, quantity: str, simulation: str) -> float | None:
+        """The tightest upper bound on a quantity that a criterion sets in a simulation."""
+        bounds = [
+            criterion.maximum
+            for criterion in self.verdict.criteria
+            if criterion.maximum is not None
+            and canonical(self.report, criterion.quantity) == quantity
+            and any(cell.measurement.where.get("simulation") == simulation for cell in criterion.cells)
+        ]
+        return min(bounds, default=None)
 
     def _read(self, row: RunRow) -> Series | None:
         try:

@@ -23,13 +23,24 @@ from mdprotocol.report.figures.series import (
 MEAN_OVER_PS = 0.5
 """Width of the running mean of the temperature: a small molecule's temperature swings within a femtosecond."""
 
+ENERGY_WINDOWS = 25
+"""The energy's running mean is over a run's length divided by this: the drift is seen through the fluctuation."""
+REACH = 8.0
+"""A bound is drawn into a panel where it lies within this multiple of the data; else it would flatten them."""
+
 Panel = Callable[[Any, Sequence[Series], dict[float, Any]], None]
+"""Draws the runs of one simulation and system."""
 
 
 def energy(material: Material) -> bytes:
-    """Conserved energy minus its start; the run that strays furthest is drawn thick."""
+    """Conserved energy minus its start; the run that strays furthest is thick, the drift that is allowed dotted."""
     usable = [s for s in material.all if np.isfinite(s.energy).sum() > 1]
-    return _grid(material, usable, _energy_panel, "energy − start (meV/atom)", "no run recorded an energy")
+
+    def panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) -> None:
+        _energy_panel(axes, found, colours)
+        _drift_bound(axes, found, material.bound("energy_drift.per_atom", found[0].row.simulation))
+
+    return _grid(material, usable, panel, "energy − start (meV/atom)", "no run recorded an energy")
 
 
 def temperature(material: Material) -> bytes:
@@ -41,13 +52,10 @@ def temperature(material: Material) -> bytes:
 def force_error(material: Material) -> bytes:
     """Force RMSE against the reference at each labelled frame; the bound is dotted."""
     usable = [s for s in material.all if len(s.sample_time)]
-    bounds = [c.maximum for c in material.verdict.criteria if c.quantity.endswith("force_error.rmse")]
-    bound = min((b for b in bounds if b is not None), default=None)
 
     def panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) -> None:
         _force_panel(axes, found, colours)
-        if bound is not None:
-            axes.axhline(bound, color=style.INK, linestyle=":", linewidth=1)
+        _rmse_bound(axes, material.bound("force_error.rmse", found[0].row.simulation))
 
     return _grid(material, usable, panel, "force RMSE (eV/Å)", "no frame was given to the reference")
 
@@ -62,18 +70,23 @@ def _grid(material: Material, usable: list[Series], draw: Panel, label: str, emp
     canvas, axes = style.panels(len(rows), len(columns))
     for i, simulation in enumerate(rows):
         for j, system in enumerate(columns):
-            found = cells.get((simulation, system), [])
-            if found:
-                draw(axes[i, j], found, colours)
+            if (simulation, system) in cells:
+                draw(axes[i, j], cells[simulation, system], colours)
                 axes[i, j].set_title(style.short(f"{system}, {simulation}"))
                 axes[i, j].margins(x=0.01)
             else:
                 axes[i, j].set_axis_off()
-        axes[i, 0].set_ylabel(label)
-    for one in axes[-1]:
-        one.set_xlabel("time (ps)")
+    _label_edges(axes, label)
     _legend(canvas, colours, any(s.failed for s in usable))
     return style.png(canvas)
+
+
+def _label_edges(axes: np.ndarray, label: str) -> None:
+    """Name the axes once: on the first panel of each row and the last of each column."""
+    for row in axes:
+        next(one for one in row if one.axison).set_ylabel(label)
+    for column in axes.T:
+        next(one for one in column[::-1] if one.axison).set_xlabel("time (ps)")
 
 
 def _legend(canvas: Any, colours: dict[float, Any], failed: bool) -> None:
@@ -83,13 +96,35 @@ def _legend(canvas: Any, colours: dict[float, Any], failed: bool) -> None:
     canvas.legend(handles=handles, loc="outside upper right", ncols=min(len(handles), 8))
 
 
+def _drift_bound(axes: Any, found: Sequence[Series], bound: float | None) -> None:
+    """Lines of the steepest slope that the criterion on the drift allows."""
+    end = max(float(series.time[-1]) for series in found)
+    low, high = axes.get_ylim()
+    if bound is None or bound * end > REACH * max(-low, high):
+        return
+    for slope in (bound, -bound):
+        axes.plot([0, end], [0, slope * end], color=style.INK, linestyle=":", linewidth=1)
+
+
+def _rmse_bound(axes: Any, bound: float | None) -> None:
+    top = axes.get_ylim()[1]
+    if bound is not None and bound < REACH * top:
+        axes.axhline(bound, color=style.INK, linestyle=":", linewidth=1)
+        axes.set_ylim(0, max(top, 1.08 * bound))
+
+
 def _energy_panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) -> None:
-    worst = max(found, key=lambda s: float(np.nanmax(np.abs(s.energy))))
-    for series in sorted(found, key=lambda s: s is worst):
-        width, alpha = (1.6, 1.0) if series is worst else (0.7, 0.45)
-        x, y = thin(series.time, series.energy)
-        axes.plot(x, y, color=colours[series.row.temperature_K], linewidth=width, alpha=alpha)
-        _mark_failure(axes, series, x, y)
+    lines = []
+    for series in found:
+        time, energy = finite(series.time, series.energy)
+        smooth = running_mean(energy, len(energy) // ENERGY_WINDOWS)
+        lines.append((series, time, energy - smooth[0], smooth - smooth[0]))
+    worst = max(lines, key=lambda line: float(np.ptp(line[3])))[0]
+    for series, time, energy, smooth in sorted(lines, key=lambda line: line[0] is worst):
+        colour = colours[series.row.temperature_K]
+        axes.plot(*thin(time, energy), color=colour, linewidth=0.5, alpha=0.15)
+        axes.plot(*thin(time, smooth), color=colour, linewidth=2.2 if series is worst else 0.9)
+        _mark_failure(axes, series, time, smooth)
     axes.axhline(0, color=style.SOFT, linewidth=0.6, zorder=0)
 
 

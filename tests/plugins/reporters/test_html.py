@@ -44,7 +44,7 @@ def test_the_page_is_well_formed_and_closed(report):
 
 def test_the_decision_comes_first(made):
     texts = Page(source_of(made("troubled"))).texts
-    assert texts[1:4] == ["Verdict: m6_synthetic", "REJECTED: tiny", "no_crash and force_rmse failed."]
+    assert texts[1:4] == ["Verdict: m6_synthetic", "REJECTED: tiny", "2 of 3 must criteria failed: no_crash, force_rmse."]
 
 
 def test_it_loads_and_runs_nothing(report):

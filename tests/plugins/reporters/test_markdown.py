@@ -16,7 +16,7 @@ def text_of(report):
 
 def test_the_decision_comes_first(made):
     lines = [line for line in text_of(made("troubled")).splitlines() if line]
-    assert lines[:3] == ["# Verdict: m6_synthetic", "## REJECTED: tiny", "**no_crash and force_rmse failed.**"]
+    assert lines[:3] == ["# Verdict: m6_synthetic", "## REJECTED: tiny", "**2 of 3 must criteria failed: no_crash, force_rmse.**"]
 
 
 def test_refused_uses_name_what_blocked_them(made):

@@ -59,7 +59,7 @@ class Teacher(Reference):
 class Lattice(BaseModel):
     """A part of a system's options, to see errors inside of one."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
     spacing_A: float
     """Distance of neighbours."""
 

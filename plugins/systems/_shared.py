@@ -1,0 +1,147 @@
+"""What all systems share: the options of cell, boundaries, supercell and charge, and the checks of the finished structure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from ase.geometry import complete_cell
+from ase.neighborlist import primitive_neighbor_list
+from pydantic import Field
+
+from mdprotocol.api import Structure, StructureError, SystemSource
+
+MAX_ATOMS = 100_000
+CLOSEST_A = 0.3
+"""Atoms closer than this are a mistake in the file: the shortest bond, H2's, is 0.74 Å."""
+WIDEST_A = 1e6
+"""A coordinate beyond this is a mistake too (and neighbour searches would need bins without end)."""
+
+Length = Annotated[float, Field(gt=0, le=10_000)]
+Component = Annotated[float, Field(ge=-10_000, le=10_000)]
+Vector = tuple[Component, Component, Component]
+Copies = Annotated[int, Field(ge=1, le=1000)]
+
+
+class Source(SystemSource):
+    """Base of the first-party systems."""
+
+    pbc: bool | tuple[bool, bool, bool] | None = None
+    """Periodic along each cell vector; along all where `cell_A` is given, else as the source says."""
+    repeat: tuple[Copies, Copies, Copies] = (1, 1, 1)
+    """Supercell: copies along each cell vector."""
+    charge: Annotated[int, Field(ge=-100, le=100)] | None = None
+    """Total charge of the finished system, e; where absent, what the source says (its charge × copies), else 0."""
+
+
+class SourceWithCell(Source):
+    """Base of systems that can be put into a cell."""
+
+    cell_A: tuple[Length, Length, Length] | tuple[Vector, Vector, Vector] | None = None
+    """Cell: three lengths of a box, or three vectors as rows, Å."""
+
+
+def finish(name: str, atoms: Atoms, options: Source, provenance: Mapping[str, str], charge: int = 0) -> Structure:
+    """Apply the shared options and check the result.
+
+    Args:
+        atoms: what the source gave; constraints, velocities and results on it are dropped.
+        charge: what the source says of the charge of these atoms, e.
+
+    Raises:
+        StructureError: no atoms, too many, unknown elements, coordinates that are not numbers, overlapping atoms, or a
+            cell that is not one.
+    """
+    copies = int(np.prod(options.repeat))
+    _check_count(name, len(atoms) * copies)
+    _check_atoms(name, atoms)
+    numbers, masses = atoms.numbers, atoms.get_masses()
+    plain = Atoms(numbers=numbers, positions=atoms.positions, masses=masses, cell=atoms.cell[:], pbc=atoms.pbc)
+    _set_cell(name, plain, options)
+    if copies > 1:
+        plain = _repeated(name, plain, options.repeat)
+    _check_overlap(name, plain)
+    total = charge * copies if options.charge is None else options.charge
+    return Structure(
+        name=name,
+        numbers=plain.numbers.astype(np.int64),
+        positions=np.array(plain.positions, dtype=np.float64),
+        masses=np.array(plain.get_masses(), dtype=np.float64),
+        cell=np.array(plain.cell[:], dtype=np.float64),
+        pbc=np.array(plain.pbc, dtype=bool),
+        charge=total,
+        provenance=dict(provenance),
+    )
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` where something known is like the word, else empty."""
+    by_lower = {k.lower(): k for k in known}
+    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
+    return f"; did you mean '{by_lower[found[0]]}'?" if found else ""
+
+
+def _check_count(name: str, count: int) -> None:
+    if count == 0:
+        raise StructureError(f"system '{name}' has no atoms")
+    if count > MAX_ATOMS:
+        raise StructureError(f"system '{name}' has {count} atoms; at most {MAX_ATOMS} are allowed")
+
+
+def _check_atoms(name: str, atoms: Atoms) -> None:
+    unknown = sorted({int(z) for z in atoms.numbers if not 1 <= z < len(chemical_symbols)})
+    if unknown:
+        where = [int(k) for k in np.flatnonzero(np.isin(atoms.numbers, unknown))[:3]]
+        raise StructureError(f"system '{name}' has atoms of no known element (such as atom {where[0]}, from 0)")
+    if not np.isfinite(atoms.positions).all():
+        bad = int(np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))[0])
+        raise StructureError(f"system '{name}': the coordinates of atom {bad} (from 0) are not numbers")
+    if np.abs(atoms.positions).max() > WIDEST_A:
+        raise StructureError(f"system '{name}': a coordinate is beyond {WIDEST_A:g} Å")
+    masses = atoms.get_masses()
+    if not (np.isfinite(masses).all() and (masses > 0).all()):
+        raise StructureError(f"system '{name}': a mass is not a positive number")
+
+
+def _set_cell(name: str, atoms: Atoms, options: Source) -> None:
+    """The cell of the options, or the source's own; only vectors that are periodic must be there."""
+    cell = getattr(options, "cell_A", None)
+    if cell is not None:
+        atoms.set_cell(np.array(cell, dtype=float))
+        atoms.pbc = True
+    if options.pbc is not None:
+        atoms.pbc = options.pbc
+    vectors = np.asarray(atoms.cell[:])
+    if not np.isfinite(vectors).all():
+        raise StructureError(f"system '{name}': the cell is not made of numbers")
+    missing = [k for k in range(3) if atoms.pbc[k] and np.linalg.norm(vectors[k]) < 1e-6]
+    if missing:
+        raise StructureError(f"system '{name}' is periodic along vector {missing[0]}, but has no cell there; set cell_A")
+    given = np.linalg.norm(vectors, axis=1) > 1e-6
+    if given.any() and np.linalg.matrix_rank(vectors, tol=1e-3) < given.sum():
+        raise StructureError(f"system '{name}': the cell vectors lie in one plane")
+
+
+def _repeated(name: str, atoms: Atoms, repeat: tuple[int, int, int]) -> Atoms:
+    lengths = np.linalg.norm(atoms.cell[:], axis=1)
+    bare = [k for k in range(3) if repeat[k] > 1 and lengths[k] < 1e-6]
+    if bare:
+        raise StructureError(f"system '{name}' is repeated along vector {bare[0]}, but has no cell there; set cell_A")
+    return atoms.repeat(repeat)
+
+
+def _check_overlap(name: str, atoms: Atoms) -> None:
+    """No two atoms, nor an atom and an image, may be closer than CLOSEST_A."""
+    cell = complete_cell(atoms.cell[:])
+    i, j, d = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, CLOSEST_A, self_interaction=False)
+    if len(i):
+        k = int(np.argmin(d))
+        a, b = sorted((int(i[k]), int(j[k])))
+        raise StructureError(
+            f"system '{name}': atoms {a} ({atoms.symbols[a]}) and {b} ({atoms.symbols[b]}), counted from 0, "
+            f"are {d[k]:.3f} Å apart; less than {CLOSEST_A} Å is taken for a mistake in the geometry or the cell"
+        )

@@ -1,0 +1,109 @@
+"""Structures from files, by ASE's readers; nothing that unpickles, runs code, connects or decompresses."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal
+
+import ase
+from ase import Atoms
+from ase.io import read
+from ase.io.formats import UnknownFileTypeError, filetype, ioformats
+from mdprotocol_plugins.systems._shared import SourceWithCell, finish, nearest
+from pydantic import Field
+
+from mdprotocol.api import Structure, StructureError
+
+MAX_BYTES = 64 * 2**20
+REFUSED = frozenset({"bundletrajectory", "db", "gpw", "mysql", "postgresql", "py", "eon"})
+"""Folders, databases, pickles, code."""
+COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip"})
+MDL = frozenset({"sdf", "mol"})
+
+
+class File(SourceWithCell):
+    """A structure from any file that ASE reads: xyz, extxyz, cif, traj, sdf (with its hydrogens), POSCAR, pdb, ..."""
+
+    type: Literal["file"] = "file"
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
+    """Relative to the folder of the protocol."""
+    index: int = -1
+    """Which structure of a file with several, from 0; the last by default."""
+    format: str | None = None
+    """Name of the format in ASE, where the file's name does not tell."""
+
+    def build(self, name: str, base: Path) -> Structure:
+        file = base / self.path
+        data = _content(self.path, file)
+        form = self._format(file)
+        atoms = self._read(file, form)
+        source = {"source": f"file {self.path}", "sha256": hashlib.sha256(data).hexdigest(), "format": form}
+        charge = mdl_charge(data) if form in MDL else 0
+        return finish(name, atoms, self, source | {"index": str(self.index), "ase": ase.__version__}, charge)
+
+    def _format(self, file: Path) -> str:
+        try:
+            form = self.format or filetype(str(file))
+        except (UnknownFileTypeError, OSError, UnicodeError) as error:
+            raise StructureError(f"{self.path}: ASE does not know this kind of file; set `format`") from error
+        if form not in ioformats:
+            raise StructureError(f"{self.path}: ASE has no format '{form}'{nearest(form, ioformats)}")
+        if form in REFUSED:
+            raise StructureError(
+                f"{self.path}: files of format '{form}' can run code or are no single file; convert it to extxyz"
+            )
+        if not ioformats[form].can_read:
+            raise StructureError(f"{self.path}: ASE writes format '{form}' but does not read it")
+        return form
+
+    def _read(self, file: Path, form: str) -> Atoms:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = read(str(file), index=self.index, format=form, do_not_split_by_at_sign=True)
+        except (IndexError, StopIteration) as error:
+            raise StructureError(f"{self.path}: there is no structure {self.index} in the file (from 0)") from error
+        except (MemoryError, RecursionError):
+            raise
+        except Exception as error:  # readers raise whatever they stumble over
+            raise StructureError(f"{self.path}: not a sound {form} file: {_short(error)}") from error
+        if not isinstance(found, Atoms):
+            raise StructureError(f"{self.path}: holds no structure")
+        return found
+
+
+def mdl_charge(data: bytes) -> int:
+    """Sum of the formal charges (`M  CHG` lines) of the first molecule in an MDL file."""
+    first = data.decode("utf-8", errors="replace").split("$$$$")[0]
+    lines = re.findall(r"^M  CHG\s+\d+((?:\s+\d+\s+-?\d+)+)", first, flags=re.MULTILINE)
+    return sum(int(charge) for line in lines for charge in line.split()[1::2])
+
+
+def _content(shown: str, file: Path) -> bytes:
+    """The file's bytes, if it is a plain file of sound size."""
+    if file.is_dir():
+        raise StructureError(f"{shown} is a folder; a single file is needed")
+    if not file.exists():
+        siblings = [entry.name for entry in file.parent.iterdir()] if file.parent.is_dir() else []
+        hint = nearest(file.name, siblings)
+        raise StructureError(f"the file {shown} does not exist (relative to the protocol's folder){hint}")
+    if not file.is_file():
+        raise StructureError(f"{shown} is not a plain file")
+    if file.suffix.lower() in COMPRESSED:
+        raise StructureError(f"{shown} is compressed; unpack it first")
+    size = os.stat(file).st_size
+    if size > MAX_BYTES:
+        raise StructureError(f"{shown} has {size / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read")
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StructureError(f"{shown} cannot be read: {error.strerror}") from error
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:200] + "..."

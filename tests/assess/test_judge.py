@@ -1,0 +1,206 @@
+"""Outcomes of criteria, decisions on models: every rule at the head of `mdprotocol.assess.judge`."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from mdprotocol.verdicts import Decision, Outcome
+
+MUST_BELOW_1 = {"low": {"level": "must", "metric": "level.mean", "max": 1}}
+
+
+def test_a_model_well_inside_its_bound_is_approved(world, spread):
+    verdict = world().fill(spread(0.5, 0.01)).judge()
+    assert verdict.decision is Decision.APPROVED
+    assert [cell.outcome for cell in verdict.criteria[0].cells] == [Outcome.PASS] * 4
+    assert (verdict.runs_planned, verdict.runs_completed, verdict.runs_failed, verdict.runs_missing) == (16, 16, 0, 0)
+
+
+def test_a_model_well_outside_its_bound_is_rejected(world, spread):
+    verdict = world().fill(spread(1.5, 0.01)).judge()
+    assert verdict.decision is Decision.REJECTED
+    assert "low" in verdict.reasons[0]
+
+
+def test_a_bound_within_the_interval_is_inconclusive_and_says_what_would_decide(world, spread):
+    verdict = world().fill(spread(0.9, 0.2)).judge()
+    cell = verdict.criteria[0].worst
+    assert cell.outcome is Outcome.INCONCLUSIVE
+    assert verdict.decision is Decision.UNDECIDED
+    # s = 0.2 sqrt(2.5/3); the least n with t(n-1) s/sqrt(n) < 0.1 is 16, so 12 more than 4.
+    assert "about 12 more replicas (16 in all)" in cell.advice
+
+
+@pytest.mark.parametrize(("replicas", "outcome"), [(15, Outcome.INCONCLUSIVE), (16, Outcome.PASS)])
+def test_the_replicas_that_the_advice_asks_for_do_decide(world, replicas, outcome):
+    samples = [0.9 + 0.2 * math.sqrt(2.5 / 3) * x for x in _standard(replicas)]
+    verdict = world(replicas=replicas).fill(lambda run: samples[run.replica]).judge()
+    assert verdict.criteria[0].outcome is outcome
+
+
+def _standard(count: int) -> list[float]:
+    """Numbers with mean 0 and sample standard deviation 1."""
+    raw = [k - (count - 1) / 2 for k in range(count)]
+    scale = math.sqrt(sum(x * x for x in raw) / (count - 1))
+    return [x / scale for x in raw]
+
+
+def test_one_replica_decides_nothing_but_an_exact_quantity(world):
+    criteria = MUST_BELOW_1 | {"count": {"level": "must", "metric": "level.total", "max": 1}}
+    verdict = world(criteria, replicas=1).fill(lambda run: 0.0).judge()
+    mean, count = verdict.criteria
+    assert mean.outcome is Outcome.INCONCLUSIVE
+    assert "one replica" in mean.worst.advice
+    assert mean.worst.measurement.high == math.inf
+    assert count.outcome is Outcome.PASS
+    assert verdict.decision is Decision.UNDECIDED
+
+
+@pytest.mark.parametrize("value", [98, 99, None])
+def test_one_unmeasured_run_among_many_keeps_the_cell_from_passing(world, value):
+    made = world()
+    bad = made.runs[3]
+    verdict = made.fill(lambda run: value if run == bad else 0.5).judge()
+    worst = verdict.criteria[0].worst
+    assert worst.outcome is Outcome.NOT_MEASURED
+    assert bad.id in worst.measurement.reason
+    assert verdict.decision is Decision.UNDECIDED
+
+
+def test_a_failure_outweighs_a_missing_run(world):
+    made = world()
+    verdict = made.fill(lambda run: None if run.system == "water" else 5.0).judge()
+    assert [cell.outcome for cell in verdict.criteria[0].cells] == [Outcome.FAIL] * 2 + [Outcome.NOT_MEASURED] * 2
+    assert verdict.decision is Decision.REJECTED
+    assert verdict.runs_missing == 8
+
+
+def test_the_deciding_cell_comes_first(world):
+    verdict = world().fill(lambda run: run.temperature_K / 1000 + (run.system == "methane") / 100).judge()
+    values = [cell.measurement.value for cell in verdict.criteria[0].cells]
+    assert values == sorted(values, reverse=True)
+    assert verdict.criteria[0].worst.measurement.where["system"] == "methane"
+
+
+def test_a_value_on_the_bound_passes(world):
+    assert world().fill(lambda run: 1.0).judge().decision is Decision.APPROVED
+
+
+@pytest.mark.parametrize(("value", "outcome"), [(0.0, Outcome.FAIL), (2.0, Outcome.PASS), (5.0, Outcome.FAIL)])
+def test_both_bounds_count(world, value, outcome):
+    criteria = {"between": {"level": "must", "metric": "level.mean", "min": 1, "max": 3}}
+    assert world(criteria).fill(lambda run: value).judge().criteria[0].outcome is outcome
+
+
+def test_a_failure_over_many_cells_must_be_clearer_than_in_one(world, spread):
+    """Outside at 95 % in each cell, but not at 1 - 0.05/4: over four cells that is not yet a failure."""
+    made = world().fill(spread(1.0, 0.1, (0.2, 1.5, 0.9, 1.4)))
+    judged = made.judge().criteria[0]
+    assert judged.worst.measurement.low > 1
+    assert judged.outcome is Outcome.INCONCLUSIVE
+    alone = {"low": MUST_BELOW_1["low"] | {"where": {"system": "water", "temperature": 300}}}
+    assert world(alone).judge().criteria[0].outcome is Outcome.FAIL
+
+
+def test_where_and_per_choose_and_pool(world):
+    pooled = {"low": MUST_BELOW_1["low"] | {"where": {"system": ["water"]}, "per": []}}
+    (cell,) = world(pooled).fill(lambda run: run.temperature_K / 1000 + run.replica / 1e4).judge().criteria[0].cells
+    assert len(cell.measurement.samples) == 8
+    assert cell.measurement.where == {"model": "student"}
+    assert all("/water/" in run for run in cell.measurement.runs)
+
+
+def test_a_where_that_keeps_nothing_is_not_measured(world):
+    nowhere = {"low": MUST_BELOW_1["low"] | {"where": {"system": "gold"}}}
+    verdict = world(nowhere).fill(lambda run: 0.0).judge()
+    assert verdict.criteria[0].outcome is Outcome.NOT_MEASURED
+    assert verdict.criteria[0].reason
+    assert verdict.decision is Decision.UNDECIDED
+
+
+@pytest.mark.parametrize("metric", ["level.nothing", "nobody.mean"])
+def test_an_unknown_quantity_is_not_measured(world, metric):
+    verdict = world({"low": {"level": "must", "metric": metric, "max": 1}}).fill(lambda run: 0.0).judge()
+    assert verdict.criteria[0].outcome is Outcome.NOT_MEASURED
+
+
+def test_without_a_must_criterion_nobody_is_approved(world):
+    criteria = {"low": MUST_BELOW_1["low"] | {"level": "should"}}
+    verdict = world(criteria).fill(lambda run: 0.0).judge()
+    assert verdict.criteria[0].outcome is Outcome.PASS
+    assert verdict.decision is Decision.UNDECIDED
+
+
+def test_should_and_nice_do_not_decide_but_limit_the_uses(world):
+    criteria = MUST_BELOW_1 | {
+        "lower": {"level": "should", "metric": "level.mean", "max": 0.1},
+        "lowest": {"level": "nice", "metric": "level.mean", "max": 0.01},
+    }
+    uses = [
+        {"use": "all", "requires": ["must", "should"]},
+        {"use": "some", "requires": ["low"]},
+        {"use": "misspelt", "requires": ["lwo"]},
+    ]
+    verdict = world(criteria, extra={"recommendations": uses}).fill(lambda run: 0.5).judge()
+    assert verdict.decision is Decision.APPROVED
+    assert [(r.use, r.granted, r.blocked_by) for r in verdict.recommendations] == [
+        ("all", False, ("lower",)),
+        ("some", True, ()),
+        ("misspelt", False, ("lwo",)),
+    ]
+
+
+def test_elements_become_cells_and_a_missing_one_is_noticed(world):
+    criteria = {"low": {"level": "must", "metric": "level.by_element", "max": 1}}
+    made = world(criteria)
+    made.fill(lambda run: 0.0, elements="H O")
+    for run in made.runs:
+        if run.system == "methane":
+            made.write(run, 0.0, elements="H C")
+    cells = made.judge().criteria[0].cells
+    found = {(c.measurement.where["system"], c.measurement.where["element"]) for c in cells}
+    assert found == {("water", "H"), ("water", "O"), ("methane", "H"), ("methane", "C")}
+    assert {cell.outcome for cell in cells} == {Outcome.PASS}
+    made.write(made.runs[0], 0.0, elements="H")
+    worst = made.judge().criteria[0].worst
+    assert worst.outcome is Outcome.NOT_MEASURED
+    assert "element O" in worst.measurement.reason
+
+
+def test_the_references_own_runs_are_not_judged(world):
+    simulation = {"reference_trajectory": True}
+    made = world({"close": {"level": "must", "metric": "difference.signed", "max": 1}})
+    made.extra = _with_reference(made, simulation)
+    made.fill(lambda run: 40.0 if run.model == "reference" else 40.5)
+    verdict = made.judge()
+    assert verdict.runs_planned == 16
+    assert verdict.criteria[0].worst.measurement.value == 0.5
+    assert verdict.decision is Decision.APPROVED
+
+
+def _with_reference(made, changes):
+    plain = made.protocol
+    nve = plain.simulations["nve"].model_copy(update=changes)
+    return {"reference": plain.models["student"], "simulations": {"nve": nve}}
+
+
+def test_probes_are_judged_by_system(world):
+    made = world({"fast": {"level": "must", "metric": "examined.found", "max": 10}})
+    for probe, value in zip(made.probes, (3.0, 7.0), strict=True):
+        made.write_probe(probe, value)
+    result = made.fill(lambda run: 0.0).judge().criteria[0]
+    assert result.outcome is Outcome.PASS
+    assert result.worst.measurement.where == {"model": "student", "system": "methane"}
+    assert result.worst.measurement.value == 7.0
+
+
+def test_a_quantity_that_should_be_the_same_everywhere_but_is_not_is_not_measured(world):
+    criteria = {"size": {"level": "must", "metric": "level.same", "max": 9, "per": []}}
+    made = world(criteria).fill(lambda run: 3.0)
+    assert made.judge().decision is Decision.APPROVED
+    made.write(made.runs[5], 4.0)
+    worst = made.judge().criteria[0].worst
+    assert worst.outcome is Outcome.NOT_MEASURED
+    assert "between 3 and 4" in worst.measurement.reason

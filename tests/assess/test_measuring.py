@@ -1,0 +1,194 @@
+"""Measuring: every way in which a run can fail to give a number ends as a reason; the dataset survives its file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import ClassVar, Literal
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mdprotocol.assess import Measurements, tabulate
+from mdprotocol.assess.places import Place
+from mdprotocol.components import Metric, Quantity
+
+
+def reason_of(made, index=0, quantity="level.mean"):
+    return made.measure().reading(quantity, Place.of(made.runs[index])).reason
+
+
+def test_a_measured_run_has_its_value_and_no_reason(world):
+    made = world().fill(lambda run: 0.25)
+    reading = made.measure().reading("level.mean", Place.of(made.runs[0]))
+    assert reading.values == {(): 0.25}
+    assert reading.reason == ""
+
+
+def test_a_missing_run_is_a_reason(world):
+    made = world().fill(lambda run: None if run.replica == 0 else 1.0)
+    assert reason_of(made) == "the run is missing"
+
+
+def test_a_torn_file_is_not_trusted(world):
+    made = world().fill(lambda run: 1.0)
+    path = made.folder.path(made.runs[0].path)
+    path.write_bytes(path.read_bytes()[:2000])
+    assert reason_of(made) == "the run is missing"
+
+
+def test_a_stored_run_of_another_identity_is_not_trusted(world):
+    from dataclasses import replace
+
+    from mdprotocol.assess import measure
+
+    made = world().fill(lambda run: 1.0)
+    planned = [replace(run, identity="ff" * 32) for run in made.runs]
+    found = measure(made.protocol, made.metrics, planned, [], made.folder)
+    assert "not the planned one" in found.reading("level.mean", Place.of(planned[0])).reason
+
+
+@pytest.mark.parametrize(("key", "value"), [("seed", 1), ("timestep_fs", 0.5), ("duration_ps", 9.0)])
+def test_a_stored_run_with_other_settings_is_not_trusted(world, key, value):
+    made = world().fill(lambda run: 1.0, **{key: value})
+    assert key in reason_of(made)
+
+
+def test_a_missing_variable_is_a_reason(world):
+    made = world().fill(lambda run: 1.0)
+    attrs = {"identity": "ab" * 32, "outcome": "completed"}
+    made.folder.write_dataset(made.runs[0].path, xr.Dataset(attrs=attrs))
+    assert reason_of(made) == "the run has no signal"
+
+
+def test_a_nan_in_a_needed_variable_is_a_reason(world):
+    made = world().fill(lambda run: np.nan if run.replica == 0 else 1.0)
+    assert "signal is not finite (first at frame 0)" in reason_of(made)
+
+
+def test_what_a_metric_raises_is_a_reason(world):
+    assert "ZeroDivisionError: a fault of the metric" in reason_of(world().fill(lambda run: 98.0))
+    assert reason_of(world().fill(lambda run: 99.0)) == "99 is no number"
+
+
+def test_the_reason_tells_that_the_run_failed(world):
+    failed = {"outcome": "failed", "failure_kind": "broken_bond", "failure_time_fs": 12.0}
+    made = world().fill(lambda run: 99.0, **failed)
+    assert reason_of(made) == "the run failed (broken_bond at 12 fs): 99 is no number"
+
+
+def test_a_comparison_needs_the_references_run(world):
+    assert "no reference trajectory" in reason_of(world().fill(lambda run: 1.0), quantity="difference.signed")
+
+
+def test_a_failed_probe_is_a_reason(world):
+    made = world().fill(lambda run: 1.0)
+    made.write_probe(made.probes[0], 1.0, outcome="failed", failure_detail="out of memory")
+    found = made.measure()
+    first, second = (found.reading("examined.found", Place.of(probe)).reason for probe in made.probes)
+    assert "out of memory" in first
+    assert second == "the probe is missing"
+
+
+class Careless(Metric):
+    """A third party's metric that returns what it should not."""
+
+    type: Literal["careless"] = "careless"
+    quantities: ClassVar = {"q": Quantity("1", "q"), "other": Quantity("1", "other")}
+    returns: str
+
+    def measure(self, run):
+        if self.returns == "writes":
+            run["signal"].values[:] = 7
+        if self.returns == "drops":
+            del run["signal"], run.attrs["outcome"]
+        return {
+            "nan": {"q": float("nan"), "other": 1.0},
+            "text": {"q": "fast", "other": 1.0},
+            "unknown": {"Q": 1.0},
+            "partial": {"other": 1.0},
+            "nothing": None,
+            "dims": {"q": xr.DataArray([1.0], dims="replica"), "other": 1.0},
+            "hole": {"q": xr.DataArray([1.0, np.nan], {"part": [0, 1]}, dims="part"), "other": 1.0},
+        }.get(self.returns, {"q": 1.0, "other": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("returns", "text"),
+    [
+        ("nan", "returned nan"),
+        ("text", "unusable q"),
+        ("unknown", "returned Q, which is not among its quantities"),
+        ("partial", "gave no q"),
+        ("nothing", "returned NoneType"),
+        ("dims", "dim name replica is taken"),
+        ("hole", "returned nan"),
+    ],
+)
+def test_a_careless_metric_is_not_measured(world, returns, text):
+    made = world(metrics={"careless": Careless(returns=returns)}).fill(lambda run: 1.0)
+    assert text in reason_of(made, quantity="careless.q")
+
+
+@pytest.mark.parametrize("returns", ["writes", "drops"])
+def test_one_metric_cannot_change_what_the_next_one_sees(world, returns):
+    first = world().metrics["level"]
+    made = world(metrics={"careless": Careless(returns=returns), "level": first}).fill(lambda run: 1.0)
+    assert made.measure().reading("level.mean", Place.of(made.runs[0])).values == {(): 1.0}
+
+
+def test_measurements_read_back_say_the_same(world):
+    made = world().fill(lambda run: None if run.replica == 1 else 0.1 + run.replica, elements="H O")
+    made.write_probe(made.probes[0], 4.0)
+    before = made.measure()
+    made.folder.write_dataset("measurements.nc", before.dataset)
+    with made.folder.open("measurements.nc") as stored:
+        after = Measurements(stored.load())
+    xr.testing.assert_identical(before.dataset.drop_attrs(), after.dataset.drop_attrs())
+    assert after.quantities == before.quantities
+    for run in made.runs:
+        for quantity in before.quantities:
+            assert after.reading(quantity, Place.of(run)) == before.reading(quantity, Place.of(run))
+    assert made.judge(after) == made.judge(before)
+    rows = tabulate(made.protocol, made.metrics, after)
+    assert repr(rows) == repr(tabulate(made.protocol, made.metrics, before))
+
+
+def test_each_quantity_has_its_units_in_the_file(world):
+    made = world().fill(lambda run: 1.0)
+    dataset = made.measure().dataset
+    assert dataset["level.mean"].attrs == {"units": "eV", "long_name": "signal, mean", "pool": "mean"}
+    assert dataset["level.mean"].dims == ("model", "system", "simulation", "temperature", "replica")
+
+
+def test_an_edited_threshold_needs_no_run_files(world):
+    found = world().fill(lambda run: 0.5).measure()
+    strict = world({"low": {"level": "must", "metric": "level.mean", "max": 0.1}})
+    for run in strict.runs:
+        strict.folder.path(run.path).unlink()
+    assert strict.judge(found).decision == "REJECTED"
+
+
+def test_a_plan_that_the_measurements_do_not_cover_is_not_measured(world):
+    found = world(replicas=2).fill(lambda run: 0.5).measure()
+    worst = world(replicas=3).judge(found).criteria[0].worst
+    assert "do not cover it" in worst.measurement.reason
+
+
+def test_the_full_table_has_a_row_a_cell(world):
+    made = world().fill(lambda run: run.temperature_K)
+    rows = [row for row in tabulate(made.protocol, made.metrics, made.measure()) if row.quantity == "level.mean"]
+    assert [(row.where["system"], row.where["temperature"], row.value) for row in rows] == [
+        ("water", 100.0, 100.0),
+        ("water", 300.0, 300.0),
+        ("methane", 100.0, 100.0),
+        ("methane", 300.0, 300.0),
+    ]
+    assert all(len(row.runs) == 4 for row in rows)
+
+
+def test_store_and_assess_never_import_torch():
+    code = "import sys, mdprotocol.store, mdprotocol.assess, mdprotocol_plugins.metrics; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
