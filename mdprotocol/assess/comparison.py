@@ -47,10 +47,11 @@ def compare_results(first: ResultsFolder, second: ResultsFolder) -> list[Mapping
     Raises:
         StoreError: a folder has no verdict.json or no measurements.nc.
     """
-    a, quantities = _verdict(first), _quantities(first) | _quantities(second)
+    pairs = _pairs(_verdict(first), _verdict(second))
+    quantities = _quantities(first) | _quantities(second)
     return [
         _row(one, other, name, quantities)
-        for one, other in _pairs(a, _verdict(second))
+        for one, other in pairs
         for name in one.criteria
         if name in other.criteria and one.criteria[name]["quantity"] == other.criteria[name]["quantity"]
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -13,6 +14,7 @@ from mdprotocol.assess.measurements import Entry, Measurements, collect
 from mdprotocol.assess.places import RUN_DIMS, Extra, Place, Reading
 from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric, Values
 from mdprotocol.errors import NotMeasurable, StoreError
+from mdprotocol.plan.identity import settings_facts
 from mdprotocol.plan.types import Probe, Run
 from mdprotocol.protocol.schema import REFERENCE, Protocol
 from mdprotocol.store import ResultsFolder
@@ -117,7 +119,7 @@ def _opened(folder: ResultsFolder, item: Run | Probe, stack: ExitStack) -> xr.Da
     kind = "run" if isinstance(item, Run) else "probe"
     identity = folder.identity(item.path)
     if identity is None:
-        return f"the {kind} is missing"
+        return f"the {kind} is missing or its file is damaged"
     if item.identity and identity != item.identity:
         return f"the stored {kind} is not the planned one (its settings, model or system differ); run it again"
     try:
@@ -128,20 +130,26 @@ def _opened(folder: ResultsFolder, item: Run | Probe, stack: ExitStack) -> xr.Da
 
 
 def _disagreement(item: Run | Probe, dataset: xr.Dataset) -> str:
-    """What shows that a stored run was made from other settings, where no identity is at hand."""
+    """What shows that a stored run was made from other settings, where no identity is at hand; empty if nothing does."""
     if isinstance(item, Probe):
         return ""
-    settings = item.settings
-    planned = {
-        "seed": item.seed,
-        "timestep_fs": settings.timestep_fs,
-        "duration_ps": settings.timestep_fs * settings.steps / 1000,
-    }
-    for key, value in planned.items():
-        stored = dataset.attrs.get(key)
-        if stored is not None and not np.isclose(float(stored), float(value), rtol=1e-9):
-            return f"the stored run has {key} {stored:g} where the protocol says {value:g}; run it again"
-    return "" if "outcome" in dataset.attrs else "the run's file does not say how the run ended"
+    attrs = dataset.attrs
+    if "outcome" not in attrs:
+        return "the run's file does not say how the run ended"
+    stored = json.loads(str(attrs.get("settings", "{}")))
+    pairs = {key: (stored.get(key, value), value) for key, value in settings_facts(item.settings).items()}
+    pairs["seed"] = (str(attrs.get("seed", item.seed)), str(item.seed))
+    differing = sorted(key for key, (old, new) in pairs.items() if _classless(old) != _classless(new))
+    if not differing:
+        return ""
+    return f"the stored run was made with other settings than the protocol's ({', '.join(differing)}); run it again"
+
+
+def _classless(facts: Any) -> Any:
+    """Settings without the import path of their classes, which for a local plugin depends on where it lies."""
+    if not isinstance(facts, dict):
+        return facts
+    return {key: _classless(value) for key, value in facts.items() if key != "class"}
 
 
 def _failure(dataset: xr.Dataset) -> str:

@@ -1,8 +1,8 @@
 """Bonds of a batch's initial structures, and the pairs that could become new ones; numpy, all copies at once.
 
 Two atoms are bonded at the start where they are closer than 1.2 times the sum of their covalent radii (Cordero et al.,
-Dalton Trans. 2008, 2832, as tabulated in ASE). Periodic images are atoms like others: a pair is (i, j, image of j), found
-by ASE's neighbour list, and positions are never wrapped, so that a pair stays the same pair.
+Dalton Trans. 2008, 2832, as tabulated in ASE). Periodic images are atoms like others: a pair is (i, j, image of j),
+found by ASE's neighbour list; positions are never wrapped, so that a pair stays the same pair.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Strangers:
         moved = np.square(positions - self._built).sum(axis=1)
         farthest = np.maximum.reduceat(moved, self._offsets[:-1])
         stale = alive & (farthest > (SKIN_A / 2) ** 2)
-        for b in np.flatnonzero(stale):
+        for b in np.flatnonzero(stale).tolist():
             mine = slice(self._offsets[b], self._offsets[b + 1])
             self._parts[b], self._built[mine] = self._find(b, positions[mine]), positions[mine]
         if stale.any():

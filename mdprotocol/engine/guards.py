@@ -1,4 +1,4 @@
-"""What ends a run early: numbers that are not finite, a runaway temperature, a bond broken or formed, a model that fails.
+"""What ends a run early: NaN or infinity, a runaway temperature, a bond broken or formed, a model that fails.
 
 Stability means chemistry: a structure that has lost a bond is not stable, however smooth its energy. All checks are
 numpy over the whole batch, without a copy of anything, so that they cost little beside an evaluation of the model.

@@ -1,4 +1,4 @@
-"""Degrees of freedom, Maxwell-Boltzmann velocities, and taking out overall translation and rotation. Numpy, per copy."""
+"""Degrees of freedom, Maxwell-Boltzmann velocities, and taking out translation and rotation; numpy, per copy."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def inertia(x: np.ndarray, masses: np.ndarray) -> np.ndarray:
 def without_drift(positions: np.ndarray, velocities: np.ndarray, structure: Structure) -> np.ndarray:
     """Velocities (n, 3) with zero momentum, and zero angular momentum in an open system; a lone atom stays as it is.
 
-    v -> v - v_cm - omega × (x - x_cm), omega = I⁻¹ L, taken at `positions`. What turns about the axis of a molecule that
-    is linear at rest is its bending, so that axis keeps its angular momentum.
+    v -> v - v_cm - omega × (x - x_cm), omega = I⁻¹ L, taken at `positions`. What turns about the axis of a molecule
+    that is linear at rest is its bending, so that axis keeps its angular momentum.
     """
     if len(structure) == 1:
         return velocities

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,23 @@ from mdprotocol.engine.probe import run_probes
 from mdprotocol.plan.types import Batch, ProbeBatch
 from mdprotocol.registry import build_registry
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
 
 def prepare_worker(plugins: Sequence[str]) -> None:
     """Once in every worker: the same plugins as the parent, one thread, deterministic algorithms."""
-    build_registry(plugins)
     single_thread()
+    build_registry(plugins)
 
 
 def single_thread() -> None:
     """One thread a task: two processes scale, two threads do not, and threaded sums are not repeatable."""
+    for name in THREADS:
+        os.environ[name] = "1"  # read by libraries that are loaded from here on (those of tblite, numba, ...)
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    if torch.cuda.is_available():  # on one CPU thread everything is deterministic as it is, and checking for it costs
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
 
 
 def batch_task(task: tuple[Batch, Path], emit: Emit) -> list[RunOutcome]:

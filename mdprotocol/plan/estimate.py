@@ -1,6 +1,8 @@
-"""Time and disk that a plan will take: a simple model, good to a factor of two or three; disk is exact but for headers.
+"""Time and disk that a plan will take: a simple model of time, good to a factor of about three; disk is exact but for
+the files' headers.
 
-Time of a batch: steps × (overhead of a step + atoms of all copies × time per atom) + labels × time of a reference call.
+Time of a batch = steps × time of the model on all copies + labels × time of the reference on all copies, where
+time on copies of n atoms = a + Σ (b + c n + d n²): a call's overhead, and what a copy, its atoms and its pairs cost.
 """
 
 from __future__ import annotations
@@ -9,29 +11,45 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mdprotocol.components import Model, Structure
 from mdprotocol.plan.steps import frames_of, labels_of
 from mdprotocol.plan.types import Batch, Plan, ProbeBatch, Run, total_steps
 from mdprotocol.variables import RUN_VARIABLES
 
 BYTES_PER_NUMBER = 8
-PROBE_SECONDS = 5.0
+HEADER_BYTES = 40_000
+"""What a NetCDF file takes beside its numbers: names, dimensions, attributes (measured)."""
+PROBE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Time of one evaluation of a batch on one CPU core: seconds a call, and seconds an atom."""
+    """Seconds on one CPU core that a call takes, and each copy, atom and pair of atoms of a copy in it."""
 
-    per_call: float
-    per_atom: float
+    call: float = 0.0
+    copy: float = 0.0
+    atom: float = 0.0
+    pair: float = 0.0
+
+    def seconds(self, sizes: Iterable[int]) -> float:
+        """Time of one call on copies of these numbers of atoms."""
+        return self.call + sum(self.copy + self.atom * n + self.pair * n * n for n in sizes)
 
 
 COSTS: dict[str, Cost] = {
-    "painn": Cost(5e-3, 1e-4),
-    "ase": Cost(1e-3, 2e-4),
-    "tblite": Cost(5e-4, 3e-4),
+    "painn": Cost(call=1e-3, atom=1.5e-5),
+    "painn, periodic": Cost(call=8e-3, atom=2e-4),
+    "ase": Cost(copy=1e-3, atom=1e-4),
+    "tblite": Cost(copy=2e-4, pair=1.5e-5),
 }
-"""By type of model."""
-DEFAULT_COST = Cost(2e-3, 1e-4)
+"""By type of model; measured on one core of a server CPU, stepping included."""
+DEFAULT_COST = Cost(call=2e-3, atom=1e-4)
+
+
+def cost_of(model: Model, structure: Structure) -> Cost:
+    """The cost of a model on a structure."""
+    periodic = COSTS.get(f"{model.type}, periodic") if structure.periodic else None
+    return periodic or COSTS.get(model.type, DEFAULT_COST)
 
 
 @dataclass(frozen=True)
@@ -62,12 +80,11 @@ def _shared_out(times: Iterable[float], workers: int) -> float:
 
 def batch_seconds(batch: Batch) -> float:
     """Estimated time of a batch on one core."""
-    atoms = sum(len(batch.structures[run.system]) for run in batch.runs)
-    cost = COSTS.get(batch.component.type, DEFAULT_COST)
-    seconds = total_steps(batch.settings) * (cost.per_call + atoms * cost.per_atom)
+    structures = [batch.structures[run.system] for run in batch.runs]
+    sizes = [len(structure) for structure in structures]
+    seconds = total_steps(batch.settings) * cost_of(batch.component, structures[0]).seconds(sizes)
     if batch.reference is not None:
-        label = COSTS.get(batch.reference.type, DEFAULT_COST)
-        seconds += labels_of(batch.settings) * (len(batch.runs) * label.per_call + atoms * label.per_atom)
+        seconds += labels_of(batch.settings) * cost_of(batch.reference, structures[0]).seconds(sizes)
     return seconds
 
 
@@ -77,7 +94,7 @@ def probe_seconds(batch: ProbeBatch) -> float:
 
 
 def run_bytes(run: Run, atoms: int) -> int:
-    """Bytes of a run's variables, uncompressed."""
+    """Bytes of a run's file: its variables, uncompressed, and a header."""
     sizes = {
         "frame": frames_of(run.settings),
         "sample": labels_of(run.settings),
@@ -85,4 +102,5 @@ def run_bytes(run: Run, atoms: int) -> int:
         "xyz": 3,
         "vector": 3,
     }
-    return sum(math.prod(sizes[dim] for dim in variable.dims) for variable in RUN_VARIABLES.values()) * BYTES_PER_NUMBER
+    numbers = sum(math.prod(sizes[dim] for dim in variable.dims) for variable in RUN_VARIABLES.values())
+    return HEADER_BYTES + numbers * BYTES_PER_NUMBER

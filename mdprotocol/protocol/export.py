@@ -17,7 +17,7 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     A file that extends another holds only what it changes, so two schemas stand side by side: the complete one, and
     one for files with `extends` in which nothing is required and a null removes a key.
     """
-    whole = typed_protocol(registry).model_json_schema(mode="validation")
+    whole = _closed(typed_protocol(registry).model_json_schema(mode="validation"))
     parts = whole.pop("$defs", {})
     whole["title"] = "Protocol"
     definitions = parts | {"Protocol": whole}
@@ -32,6 +32,16 @@ def json_schema(registry: Registry) -> dict[str, Any]:
         "else": {"$ref": "#/$defs/Protocol"},
         "$defs": definitions | partial,
     }
+
+
+def _closed(schema: Any) -> Any:
+    """The same schema, in which names that match no pattern are refused."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(value) for key, value in schema.items()}
+    return closed | {"additionalProperties": False} if "patternProperties" in schema else closed
 
 
 def _relaxed(schema: Any) -> Any:

@@ -32,7 +32,7 @@ class OneOf:
     classes: Mapping[str, type[Component]]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        # Pydantic wants at least one choice; the empty one can never be told apart, so it accepts nothing.
+        # Pydantic wants at least one choice; the one with an empty name accepts nothing.
         options = {name: handler.generate_schema(cls) for name, cls in self.classes.items()} or {"": _NOTHING}
         return core_schema.tagged_union_schema(choices=options, discriminator="type")
 
@@ -41,8 +41,8 @@ class OneOf:
             return {"not": {}, "description": f"No {self.what} is registered."}
         branches = [handler(choice) | {"required": ["type"]} for choice in _choices(schema)]
         short = [name for name, cls in self.classes.items() if without_options(cls)]
-        names = [{"enum": short, "description": f"A {self.what} with its default options."}] if short else []
-        return {"anyOf": [*branches, *names]}
+        description = f"The {self.what} of this name, with its default options."
+        return {"anyOf": branches + ([{"enum": short, "description": description}] if short else [])}
 
 
 def _choices(schema: Any) -> list[CoreSchema]:

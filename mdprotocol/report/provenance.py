@@ -72,7 +72,7 @@ def versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """Operating system, processor, memory, and the GPU where torch has been imported by someone else."""
     facts: dict[str, Any] = {
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "machine": platform.machine(),
         "cpu": _cpu_model(),
         "cores_physical": psutil.cpu_count(logical=False),

@@ -49,14 +49,21 @@ def find(report: Report, quantity: str, model: str, dims: set[str] | None = None
 
 def summary(report: Report, model: str) -> Table:
     """Key quantities by simulation, system and temperature."""
+    found = {quantity: find(report, quantity, model, CELL) for quantity in KEY_QUANTITIES}
+    used = {quantity: measured for quantity, measured in found.items() if measured}
     cells: dict[tuple[str, ...], dict[str, str]] = {}
-    for quantity in KEY_QUANTITIES:
-        for found in find(report, quantity, model, CELL):
-            cells.setdefault(_place(found), {})[quantity] = value_of(found)
-    used = [quantity for quantity in KEY_QUANTITIES if any(quantity in row for row in cells.values())]
-    columns = ("simulation", "system", "temperature", *(KEY_QUANTITIES[quantity] for quantity in used))
-    rows = ((*place, *(row.get(quantity, numbers.MISSING) for quantity in used)) for place, row in cells.items())
-    return Table(columns, tuple(rows))
+    for quantity, measured in used.items():
+        for m in measured:
+            cells.setdefault(_place(m), {})[quantity] = numbers.measured(m.value, m.standard_error)
+    simulations = list(dict.fromkeys(place[0] for place in cells))
+    columns = ("simulation", "system", "temperature", *(_title(q, measured) for q, measured in used.items()))
+    rows = sorted(cells.items(), key=lambda row: simulations.index(row[0][0]))
+    return Table(columns, tuple((*place, *(row.get(q, numbers.MISSING) for q in used)) for place, row in rows))
+
+
+def _title(quantity: str, measured: Sequence[Measurement]) -> str:
+    units = measured[0].units
+    return KEY_QUANTITIES[quantity] + ("" if units in ("", "1") else f" ({units})")
 
 
 def _place(found: Measurement) -> tuple[str, str, str]:

@@ -35,7 +35,9 @@ class Results:
 
         Where a run failed, is missing, or has fewer frames than the longest, the rest of it is NaN (-1 in integer
         variables). The variable `outcome` (`completed`, `failed` or `missing`) says which runs those are: choose by it
-        before averaging. Also there: `run`, `seed`, `failure_kind`, `failure_time_fs`.
+        before averaging. The coordinate `time` is that of a completed run; `frame_time` has the time of every frame of
+        every run, because the last frame of a failed run is the moment of its failure. Also there: `run`, `seed`,
+        `failure_kind`, `failure_time_fs`.
 
         Raises:
             StoreError: there is no run of this kind.

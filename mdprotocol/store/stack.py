@@ -58,29 +58,35 @@ def stack(runs: Sequence[RunFile], temperatures: Sequence[float] = (), replicas:
     }
     template, sizes = _longest(runs)
     variables = {name: _stacked(name, variable, grid, sizes) for name, variable in template.variables.items()}
+    if "time" in variables:
+        variables["frame_time"] = _lazy("time", template["time"].variable, grid, sizes)
     dataset = xr.Dataset({**variables, **_facts(grid)}, coords, _common(runs))
     return dataset.set_coords([name for name in RUN_COORDS if name in dataset])
 
 
 def _longest(runs: Sequence[RunFile]) -> tuple[xr.Dataset, dict[str, int]]:
-    """The run with most frames, and the largest size of every dim over all runs."""
+    """The run with most frames (a completed one, if there is any), and the largest size of every dim over all runs."""
     sizes: dict[str, int] = {}
-    frames: dict[str, int] = {}
+    rank: dict[str, tuple[bool, int]] = {}
     for run in runs:
         with netCDF4.Dataset(run.path, "r") as file:
             own = {name: len(dim) for name, dim in file.dimensions.items()}
-        frames[run.id] = own.get("frame", 0)
+        rank[run.id] = run.attrs.get("outcome") == "completed", own.get("frame", 0)
         sizes = {name: max(own.get(name, 0), sizes.get(name, 0)) for name in {*own, *sizes}}
-    longest = max(runs, key=lambda run: frames[run.id])
+    longest = max(runs, key=lambda run: rank[run.id])
     return xr.open_dataset(longest.path, engine="netcdf4", decode_timedelta=False), sizes
 
 
 def _stacked(name: Any, variable: xr.Variable, grid: Grid, sizes: Mapping[str, int]) -> xr.Variable:
     if name in RUN_COORDS or not set(GROWING) & set(variable.dims):
         return variable.load()
+    return _lazy(str(name), variable, grid, sizes)
+
+
+def _lazy(name: str, variable: xr.Variable, grid: Grid, sizes: Mapping[str, int]) -> xr.Variable:
     dims = tuple(str(dim) for dim in variable.dims)
-    lazy = indexing.LazilyIndexedArray(_StackedArray(str(name), grid, dims, sizes, variable.dtype))
-    return xr.Variable((*GRID, *dims), lazy, variable.attrs)
+    array = indexing.LazilyIndexedArray(_StackedArray(name, grid, dims, sizes, variable.dtype))
+    return xr.Variable((*GRID, *dims), array, variable.attrs)
 
 
 def _facts(grid: Grid) -> dict[str, tuple[Any, ...]]:

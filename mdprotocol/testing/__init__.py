@@ -1,4 +1,4 @@
-"""The kit for the tests of plugins: structures, datasets, analytic force fields, and checks that any plugin should pass.
+"""The kit for tests of plugins: structures, datasets, analytic force fields, and checks that any plugin should pass.
 
 from mdprotocol.testing import make_run, check_metric
 from mdprotocol.testing.analytic import LennardJones        # needs torch

@@ -1,8 +1,8 @@
 """Datasets of runs for the tests of metrics: every variable and attribute, with a known drift and known errors.
 
-The molecule is harmonic about its geometry: 3N-6 normal modes (3N-5 when linear, 3 for one atom) of random mass-weighted
-directions without translation or rotation. So the forces are the gradient of the energy, the momentum is zero, and the
-total energy is constant to rounding before the drift asked for is added.
+The molecule is harmonic about its geometry: 3N-6 normal modes (3N-5 when linear, 3 for one atom) of random
+mass-weighted directions without translation or rotation. So the forces are the gradient of the energy, the momentum is
+zero, and the total energy is constant to rounding before the drift asked for is added.
 """
 
 from __future__ import annotations

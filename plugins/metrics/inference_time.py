@@ -23,7 +23,7 @@ class InferenceTime(ProbeMetric):
 
     A call is what a step of molecular dynamics pays for the model: positions in, energy and forces out, the neighbour
     list kept up to date; the integrator and the guards are not in it. After `warm_up` calls, calls are timed one by one
-    with a monotonic clock. Every call gets slightly different positions (normal noise of 0.001 Å), and the energies
+    with a monotonic clock. Every call gets slightly different positions (normal noise of 0.001 Å), and the answers
     must differ, so that a remembered result cannot pass for a fast model.
 
         median_ms               median for one molecule, ms
@@ -68,7 +68,7 @@ class InferenceTime(ProbeMetric):
         random = np.random.default_rng([subject.seed, size])
         start = np.tile(np.asarray(subject.structure.positions, dtype=np.float64), (size, 1))
         wait = torch.cuda.synchronize if subject.force_field.device.startswith("cuda") else _nothing
-        seen: float | None = None
+        seen: np.ndarray | None = None
         deadline: float | None = None
         for call in range(self.warm_up + self.calls):
             positions = torch.as_tensor(start + random.normal(scale=1e-3, size=start.shape))
@@ -107,18 +107,19 @@ def _nothing() -> None:
     """A CPU has finished when the call returns."""
 
 
-def _fresh(result: Any, before: float | None) -> float:
-    """Energy of the first copy, after a check that the model answered, and not with what it said before."""
+def _fresh(result: Any, before: np.ndarray | None) -> np.ndarray:
+    """Energy and forces, after a check that the model answered, and not with what it said before.
+
+    Atoms that feel no force at all (a single atom) rightly give the same answer twice.
+    """
     if result.errors:
         raise ReferenceFailure("; ".join(result.errors.values()))
-    energy = float(result.energy[0])
-    if not np.isfinite(energy):
-        raise NotMeasurable("the model gave an energy that is not finite while it was timed")
-    if before is not None and energy == before:
-        raise NotMeasurable(
-            "the model gave the same energy for different positions: its result is remembered, not computed"
-        )
-    return energy
+    answer = np.append(result.forces.detach().cpu().numpy().ravel(), result.energy.detach().cpu().numpy())
+    if not np.isfinite(answer).all():
+        raise NotMeasurable("the model gave a number that is not finite while it was timed")
+    if before is not None and answer[: -len(result.energy)].any() and np.array_equal(answer, before):
+        raise NotMeasurable("the model answered the same for other positions: a remembered result, not a computed one")
+    return answer
 
 
 def _circumstances(subject: Subject) -> dict[str, str | int]:

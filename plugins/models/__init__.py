@@ -1,10 +1,11 @@
 """Models: one a file; PaiNN has a folder of its own."""
 
+from mdprotocol_plugins.models.ase_calculator import AseModel
+from mdprotocol_plugins.painn.model import PainnModel
+
 from mdprotocol.api import Model, hookimpl
-from mdprotocol_plugins.models.ase_calculator import ASECalculator
-from mdprotocol_plugins.painn.model import PaiNNModel
 
 
 @hookimpl
 def mdprotocol_models() -> list[type[Model]]:
-    return [ASECalculator, PaiNNModel]
+    return [AseModel, PainnModel]

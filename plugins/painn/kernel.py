@@ -22,7 +22,7 @@ from ase.data import covalent_radii
 
 COARSEST_A, FINEST_A = 0.01, 0.0025
 """Intervals of the table, Å, that are tried by halving; the error of the derivative goes with the third power."""
-SLOPE_ERROR = 8e-6
+SLOPE_ERROR = 4e-6
 """Largest error of the filters' derivative (root mean square over channels, relative to its largest value) that is
 taken. Force errors came out at about a tenth of it times the largest force (see tests): 1e-5 eV/Å at 10 eV/Å."""
 SHORTEST_A = 0.4

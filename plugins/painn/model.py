@@ -2,175 +2,224 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from ase.data import chemical_symbols
+from mdprotocol_plugins.painn.checkpoint import Card, card_path, load_checkpoint
+from pydantic import Field, model_validator
 
-from mdprotocol.api import CheckpointError, Evaluation, Evaluator, ForceField, Model, StructureError, Topology
+from mdprotocol.api import Evaluation, Evaluator, ForceField, Model, StructureError, Topology, UsageError
 
 if TYPE_CHECKING:
     import torch
-
     from mdprotocol_plugins.painn.network import PaiNN
 
 LARGEST_FUSED = 100
 """Atoms; beyond it the fused kernel's loop over all pairs does not pay."""
 FUSED_TOLERANCE = 1e-3
-"""eV/Å; the tables are made for 1e-4, the rest is float32."""
+"""Largest difference of a force component from plain torch in float64, eV/Å, where forces are of 10 eV/Å."""
+CHECK_SPACING_A = 1.2
+"""Of the shaken lattice on which the fused kernel is checked: about a bond, with all longer distances too."""
 
 
-class PaiNNModel(Model):
-    """PaiNN (equivariant message passing) from a safetensors checkpoint with its card."""
+class PainnModel(Model):
+    """PaiNN, an equivariant message passing network, from a safetensors checkpoint with its JSON card."""
 
     type: Literal["painn"] = "painn"
-    checkpoint: str
-    """`<name>.safetensors`, its card `<name>.json` beside it; relative to the protocol's folder."""
+    checkpoint: Annotated[str, Field(min_length=1)]
+    """`<name>.safetensors`, with its card `<name>.json` beside it; relative to the protocol's folder."""
     dtype: Literal["float32", "float64"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     kernel: Literal["auto", "fused", "torch"] = "auto"
     """`fused`: the compiled CPU kernel (float32, open boundaries); `auto` takes it where it agrees with plain torch."""
 
+    @model_validator(mode="after")
+    def _fused_can_run(self) -> PainnModel:
+        if self.kernel == "fused" and (self.dtype, self.device) != ("float32", "cpu"):
+            raise ValueError("kernel 'fused' computes in float32 on the cpu; use kernel 'auto' or 'torch'")
+        return self
+
     def files(self, base: Path) -> tuple[Path, ...]:
         path = base / self.checkpoint
-        return path, path.with_suffix(".json")
+        return path, card_path(path)
 
     def load(self, base: Path) -> ForceField:
-        return PaiNNForceField(self, base)
+        card, tensors = load_checkpoint(base / self.checkpoint)
+        return PainnForceField(card, tensors, self)
 
 
-class PaiNNForceField(ForceField):
+class PainnForceField(ForceField):
     """A loaded PaiNN."""
 
-    def __init__(self, options: PaiNNModel, base: Path) -> None:
-        import torch
-
-        from mdprotocol_plugins.painn.checkpoint import load_checkpoint
-        from mdprotocol_plugins.painn.network import Architecture, PaiNN, parameter_count
-
-        self._options = options
-        self._card, self._tensors = load_checkpoint(base / options.checkpoint)
-        network = PaiNN(Architecture(**self._card.architecture.model_dump()))
-        network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in self._tensors.items()})
-        self.device = self._device()
-        self.dtype = options.dtype
-        self._network: PaiNN = network.to(device=self.device, dtype=getattr(torch, options.dtype)).requires_grad_(False)
-        self.parameters = parameter_count(network)
-        self.weights_bytes = sum(t.numel() * t.element_size() for t in self._network.parameters())
+    def __init__(self, card: Card, tensors: dict[str, np.ndarray], options: PainnModel) -> None:
+        self._card, self._tensors, self._options = card, tensors, options
+        self.dtype, self.device = options.dtype, _device(options.device)
+        self.parameters = card.parameters
+        self.weights_bytes = sum(value.size for value in tensors.values()) * (8 if options.dtype == "float64" else 4)
+        self._networks: dict[str, PaiNN] = {}
         self._fused: Any = None
-
-    def _device(self) -> str:
-        import torch
-
-        if self._options.device == "cuda" and not torch.cuda.is_available():
-            raise CheckpointError("device 'cuda' is asked for, but torch finds none; use 'auto' or 'cpu'")
-        return "cuda" if self._options.device != "cpu" and torch.cuda.is_available() else "cpu"
+        self._checked: dict[tuple[int, ...], str] = {}
+        if options.kernel != "torch" and (options.dtype, self.device) == ("float32", "cpu"):
+            self.kernel = "fused"  # until a topology turns out otherwise
 
     def prepare(self, topology: Topology) -> Evaluator:
-        self._check(topology)
-        if self._wants_fused(topology):
-            fused = self._prepare_fused(topology)
-            if fused is not None:
-                self.kernel = "fused"
-                return fused
-        self.kernel = "torch"
-        return self._prepare_torch(topology, self._network)
+        self._check_elements(topology)
+        evaluator = self._prepare_fused(topology) if self._may_fuse(topology) else None
+        self.kernel = "torch" if evaluator is None else "fused"
+        return evaluator or self._prepare_torch(topology, self.dtype, self.device)
 
-    def _check(self, topology: Topology) -> None:
-        from ase.data import chemical_symbols
-
+    def _check_elements(self, topology: Topology) -> None:
         known = self._card.architecture.elements
         unknown = sorted(set(topology.numbers.tolist()) - set(known))
         if unknown:
-            names, learnt = ([chemical_symbols[z] for z in some] for some in (unknown, known))
-            raise StructureError(f"{self._card.name} has not learnt {', '.join(names)}; it knows {', '.join(learnt)}")
-        if np.any(topology.charges != 0):
-            raise StructureError(f"{self._card.name} knows neutral systems only")
+            raise StructureError(
+                f"model '{self._card.name}' was not trained on {_symbols(unknown)}; it knows {_symbols(known)}"
+            )
+        charged = topology.charges[topology.charges != 0]
+        if len(charged):
+            raise StructureError(f"model '{self._card.name}' knows neutral systems only, not charge {charged[0]}")
 
     # -------------------------------------------------------------------------------------------------------- torch
 
-    def _prepare_torch(self, topology: Topology, network: PaiNN) -> Evaluator:
+    def _network(self, dtype: str, device: str) -> PaiNN:
+        """The network, without gradients to its parameters; offsets and radii stay in float64."""
+        import torch
+        from mdprotocol_plugins.painn.network import Architecture, PaiNN
+
+        if dtype not in self._networks:
+            network = PaiNN(Architecture(**self._card.architecture.model_dump()))
+            network.load_state_dict({name: torch.tensor(value) for name, value in self._tensors.items()})
+            if dtype == "float64":
+                network.double()
+            self._networks[dtype] = network.to(device).requires_grad_(False).eval()
+        return self._networks[dtype]
+
+    def _prepare_torch(self, topology: Topology, dtype: str, device: str) -> Evaluator:
+        import torch
         from mdprotocol_plugins.painn.neighbours import neighbours_for
 
-        import torch
-
-        numbers = torch.from_numpy(topology.numbers).to(self.device)
-        owner = torch.from_numpy(topology.owner).to(self.device)
-        neighbours = neighbours_for(topology, network.architecture.cutoff_A)
+        network = self._network(dtype, device)
+        neighbours = neighbours_for(topology, network.architecture.cutoff_A, device)
+        numbers = torch.from_numpy(topology.numbers).to(device)
+        owner = torch.from_numpy(topology.owner).to(device)
         copies = topology.copies
 
         def evaluate(positions: torch.Tensor) -> Evaluation:
             pairs, shifts = neighbours(positions)
-            where = positions.to(self.device)
-            pairs, shifts = pairs.to(self.device), None if shifts is None else shifts.to(self.device)
+            where = positions.to(device=device, dtype=torch.float64)
             energy, forces = network.energy_and_forces(numbers, where, pairs, owner, copies, shifts)
-            return Evaluation(energy.double().to(positions.device), forces.double().to(positions.device))
+            _spoil_broken(where, owner, energy, forces)
+            return Evaluation(energy.to(positions.device), forces.to(positions.device))
 
         return evaluate
 
     # -------------------------------------------------------------------------------------------------------- fused
 
-    def _wants_fused(self, topology: Topology) -> bool:
-        o = self._options
-        reasons = []
-        if self.device != "cpu":
-            reasons.append("it runs on a CPU")
-        if o.dtype != "float32":
-            reasons.append("it computes in float32")
+    def _may_fuse(self, topology: Topology) -> bool:
+        if self._options.kernel == "torch" or (self.dtype, self.device) != ("float32", "cpu"):
+            return False
+        reason = ""
         if topology.periodic:
-            reasons.append("it knows open boundaries only")
-        if np.diff(topology.offsets).max() > LARGEST_FUSED:
-            reasons.append(f"it is for molecules of up to {LARGEST_FUSED} atoms")
-        if o.kernel == "fused" and reasons:
-            raise StructureError(f"kernel 'fused' cannot be used here: {'; '.join(reasons)}; use 'auto' or 'torch'")
-        return o.kernel != "torch" and not reasons
+            reason = "open systems only"
+        elif np.diff(topology.offsets).max(initial=0) > LARGEST_FUSED:
+            reason = f"molecules of up to {LARGEST_FUSED} atoms"
+        if reason and self._options.kernel == "fused":
+            raise StructureError(f"kernel 'fused' is for {reason}; use kernel 'auto' or 'torch'")
+        return not reason
 
     def _prepare_fused(self, topology: Topology) -> Evaluator | None:
-        """The fused kernel, or None with a notice where it is missing or disagrees with plain torch."""
+        """The fused kernel; None, with a notice, where it is missing, breaks or disagrees with plain torch."""
         import torch
 
-        from mdprotocol_plugins.painn.kernel import FusedKernel, KernelUnavailable
-
-        try:
-            if self._fused is None:
-                self._fused = FusedKernel(self._tensors, self._card.architecture)
-            call = self._fused.prepare(topology.numbers, topology.offsets)
-        except KernelUnavailable as error:
-            return self._fall_back(str(error))
+        problem = self._fused_problem(topology)
+        if problem:
+            self._fall_back(problem)
+            return None
+        call = self._fused.prepare(topology.numbers, topology.offsets)
 
         def evaluate(positions: torch.Tensor) -> Evaluation:
-            energy, forces = call(positions.numpy())
+            energy, forces = call(positions.detach().cpu().numpy())
             return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces))
 
-        difference = self._disagreement(topology, evaluate)
-        if not difference < FUSED_TOLERANCE:
-            return self._fall_back(f"its forces differ from plain torch by {difference:.2g} eV/Å")
         return evaluate
 
-    def _fall_back(self, why: str) -> None:
-        text = f"{self._card.name}: the fused kernel is not used, plain torch is: {why}"
-        if self._options.kernel == "fused":
-            raise StructureError(text.replace("plain torch is: ", "as the protocol demands: "))
-        if text not in self.notices:
-            self.notices = (*self.notices, text)
+    def _fused_problem(self, topology: Topology) -> str:
+        """Why the fused kernel cannot be trusted with these molecules, else empty. Checked once a composition."""
+        try:
+            if self._fused is None:
+                from mdprotocol_plugins.painn.kernel import FusedKernel
 
-    def _disagreement(self, topology: Topology, evaluate: Evaluator) -> float:
-        """Largest difference of the forces (eV/Å) from plain torch in float64, on a compact, shaken arrangement of atoms.
+                self._fused = FusedKernel(self._tensors, self._card.architecture)
+            for molecule in _distinct(topology):
+                if molecule not in self._checked:
+                    self._checked[molecule] = self._disagreement(molecule)
+        except Exception as error:  # a compiler can fail in many ways; the plain network is there and right
+            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return next((self._checked[m] for m in _distinct(topology) if self._checked[m]), "")
 
-        The atoms' own geometry is not known here; a jittered lattice of 1.2 Å has all distances from short to long.
-        """
-        import copy
-
+    def _disagreement(self, molecule: tuple[int, ...]) -> str:
+        """Compare forces with plain torch in float64 on a shaken lattice of these atoms."""
         import torch
 
-        rng = np.random.default_rng(0)
-        x = np.zeros((len(topology.numbers), 3))
-        for first, last in zip(topology.offsets[:-1], topology.offsets[1:], strict=True):
-            n = int(last - first)
-            side = int(np.ceil(n ** (1 / 3)))
-            grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:n]
-            x[first:last] = 1.2 * grid + rng.uniform(-0.1, 0.1, (n, 3))
-        positions = torch.from_numpy(x)
-        exact = self._prepare_torch(topology, copy.deepcopy(self._network).double())(positions).forces
-        scale = max(1.0, float(exact.abs().max()) / 10)
-        return float((evaluate(positions).forces - exact).abs().max()) / scale
+        n = len(molecule)
+        topology = _alone(molecule)
+        side = int(np.ceil(n ** (1 / 3)))
+        grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:n]
+        x = CHECK_SPACING_A * grid + np.random.default_rng(n).uniform(-0.1, 0.1, (n, 3))
+        _, forces = self._fused.prepare(topology.numbers, topology.offsets)(x)
+        exact = self._prepare_torch(topology, "float64", "cpu")(torch.from_numpy(x)).forces.numpy()
+        scale = max(1.0, float(np.abs(exact).max()) / 10.0)
+        error = float(np.abs(forces - exact).max()) / scale
+        return "" if error < FUSED_TOLERANCE else f"its forces differ from plain torch by {error:.2g} eV/Å"
+
+    def _fall_back(self, problem: str) -> None:
+        if self._options.kernel == "fused":
+            raise UsageError(f"model '{self._card.name}': kernel 'fused' cannot be used: {problem}")
+        notice = f"model '{self._card.name}' runs on plain torch, not on the fused kernel: {problem}"
+        if notice not in self.notices:
+            self.notices = (*self.notices, notice)
+
+
+def _spoil_broken(where: torch.Tensor, owner: torch.Tensor, energy: torch.Tensor, forces: torch.Tensor) -> None:
+    """NaN for copies with a position that is not finite: pairs may have been lost, and the rest looks plausible."""
+    import torch
+
+    broken = ~torch.isfinite(where).all(dim=1)
+    if bool(broken.any()):
+        copies = torch.unique(owner[broken])
+        energy[copies] = torch.nan
+        forces[torch.isin(owner, copies)] = torch.nan
+
+
+def _device(asked: str) -> str:
+    if asked == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        # Deterministic algorithms, which the engine asks for, need this before the first matrix product.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        return "cuda"
+    if asked == "cuda":
+        raise UsageError("device 'cuda' is asked for, but torch finds no such device; use 'auto' or 'cpu'")
+    return "cpu"
+
+
+def _distinct(topology: Topology) -> list[tuple[int, ...]]:
+    """Atomic numbers of each different molecule of a batch."""
+    bounds = zip(topology.offsets[:-1], topology.offsets[1:], strict=True)
+    return list(dict.fromkeys(tuple(topology.numbers[a:b].tolist()) for a, b in bounds))
+
+
+def _alone(molecule: tuple[int, ...]) -> Topology:
+    """An open molecule by itself."""
+    n = len(molecule)
+    numbers, zero = np.array(molecule, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    return Topology(numbers, np.ones(n), np.array([0, n]), np.zeros((1, 3, 3)), np.zeros((1, 3), dtype=bool), zero)
+
+
+def _symbols(numbers: list[int] | tuple[int, ...]) -> str:
+    return ", ".join(chemical_symbols[z] if 0 < z < len(chemical_symbols) else str(z) for z in sorted(numbers))

@@ -1,4 +1,4 @@
-"""Which pairs of atoms a batch evaluates: all of a small molecule's, or a list with a skin for large and periodic ones."""
+"""Which pairs of atoms a batch evaluates: all of a small molecule's, or a list with a skin for others."""
 
 from __future__ import annotations
 
@@ -6,77 +6,88 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from ase import Atoms
-from ase.neighborlist import neighbor_list
-
-from mdprotocol.api import Topology
+from ase.geometry import complete_cell
+from ase.neighborlist import primitive_neighbor_list
 from mdprotocol_plugins.painn.network import all_pairs
 
-LARGEST_COMPLETE = 64
+from mdprotocol.api import Topology
+
+LARGEST_COMPLETE = 100
 """Atoms of an open molecule up to which all its pairs are simply kept."""
 SKIN_A = 0.6
 
-Neighbours = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor | None]]
+Neighbours = Callable[[torch.Tensor], tuple[torch.Tensor, "torch.Tensor | None"]]
 """Positions (N, 3) -> pairs (2, P), each once, and shifts (P, 3) Å to add to x_j - x_i (None where all are zero)."""
 
 
-def neighbours_for(topology: Topology, cutoff: float) -> Neighbours:
+def neighbours_for(topology: Topology, cutoff: float, device: str = "cpu") -> Neighbours:
     """The cheapest exact way for this topology."""
     counts = np.diff(topology.offsets)
-    if not topology.periodic and counts.max() <= LARGEST_COMPLETE:
-        pairs = all_pairs(counts.tolist())
+    if not topology.periodic and counts.max(initial=0) <= LARGEST_COMPLETE:
+        pairs = all_pairs(counts.tolist()).to(device)
         return lambda positions: (pairs, None)
-    return SkinList(topology, cutoff)
+    return SkinList(topology, cutoff, device=device)
 
 
 class SkinList:
-    """A list of pairs within cutoff plus skin; made again when an atom has moved more than half the skin."""
+    """Pairs within cutoff plus skin; a copy's part is made again when one of its atoms has moved half the skin.
 
-    def __init__(self, topology: Topology, cutoff: float) -> None:
-        self._topology, self._reach = topology, cutoff + SKIN_A
-        self._made_at: torch.Tensor | None = None
-        self._pairs = torch.zeros(2, 0, dtype=torch.int64)
-        self._shifts = torch.zeros(0, 3, dtype=torch.float64)
+    Cells may be smaller than the cutoff: an atom then meets several images of another, and of itself. Pairs are sorted
+    by atoms and image, so that what is left within the cutoff has the same order however old the list is: energies do
+    not depend on when it was made.
+    """
+
+    def __init__(self, topology: Topology, cutoff: float, skin: float = SKIN_A, device: str = "cpu") -> None:
+        self._topology, self._reach, self._skin, self._device = topology, cutoff + skin, skin, device
+        self._owner = topology.owner
+        self._made_at = np.full((len(topology.numbers), 3), np.nan)
+        self._parts: list[tuple[np.ndarray, np.ndarray]] = [_NO_PAIRS] * topology.copies
+        self._joined = self._join()
 
     def __call__(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        where = positions.detach().cpu()
-        if not self._holds(where):
-            self._make(where)
-        return self._pairs, self._shifts
+        where = positions.detach().cpu().numpy()
+        outdated = self._outdated(where)
+        if len(outdated):
+            for b in outdated:
+                self._make(int(b), where)
+            self._joined = self._join()
+        return self._joined
 
-    def _holds(self, where: torch.Tensor) -> bool:
-        if self._made_at is None:
-            return False
-        # Written so that a position that is not a number counts as moved: NaN > x is False for every x.
-        moved = ((where - self._made_at) ** 2).sum(dim=1).max()
-        return bool(moved <= (0.5 * SKIN_A) ** 2)
+    def _outdated(self, where: np.ndarray) -> np.ndarray:
+        """Copies whose list does not hold: an atom has moved by more than half the skin, or was never there."""
+        moved = ((where - self._made_at) ** 2).sum(axis=1)
+        return np.unique(self._owner[~(moved <= (0.5 * self._skin) ** 2)])  # NaN counts as moved
 
-    def _make(self, where: torch.Tensor) -> None:
-        found, shifts = [], []
+    def _make(self, b: int, where: np.ndarray) -> None:
         t = self._topology
-        for b in range(t.copies):
-            first, last = int(t.offsets[b]), int(t.offsets[b + 1])
-            x = where[first:last].numpy()
-            if not np.isfinite(x).all():
-                # A broken copy: its pairs do not matter, but its energy must be broken too, so one is kept.
-                found.append(np.array([[first], [min(first + 1, last - 1)]]))
-                shifts.append(np.zeros((1, 3)))
-                continue
-            i, j, cells = neighbor_list("ijS", Atoms(positions=x, cell=t.cells[b], pbc=t.pbc[b]), self._reach)
-            once = _each_once(i, j, cells)
-            found.append(np.stack([i[once], j[once]]) + first)
-            shifts.append(cells[once] @ t.cells[b])
-        self._pairs = torch.from_numpy(np.concatenate(found, axis=1).astype(np.int64))
-        self._shifts = torch.from_numpy(np.concatenate(shifts).astype(np.float64))
-        self._made_at = where.clone()
+        atoms = slice(int(t.offsets[b]), int(t.offsets[b + 1]))
+        x = where[atoms]
+        if not (np.isfinite(x).all() and np.abs(x).max(initial=0.0) < 1e9):
+            self._parts[b] = _NO_PAIRS  # the force field gives NaN where positions are not finite
+            return
+        i, j, images = _pairs(x, t.cells[b], t.pbc[b], self._reach)
+        self._parts[b] = np.stack([i, j]) + atoms.start, images @ t.cells[b]
+        self._made_at[atoms] = x
+
+    def _join(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        pairs = np.concatenate([pairs for pairs, _ in self._parts], axis=1)
+        found = torch.from_numpy(pairs).to(self._device)
+        if not self._topology.periodic:
+            return found, None
+        shifts = np.concatenate([shifts for _, shifts in self._parts])
+        return found, torch.from_numpy(shifts).to(self._device)
 
 
-def _each_once(i: np.ndarray, j: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Of the two directions of each pair, the one with i < j; of an atom with its own image, the positive shift."""
-    first = np.zeros(len(i), dtype=bool)
-    decided = np.zeros(len(i), dtype=bool)
-    for axis in range(3):
-        positive, negative = cells[:, axis] > 0, cells[:, axis] < 0
-        first |= ~decided & positive
-        decided |= positive | negative
-    return (i < j) | ((i == j) & first)
+_NO_PAIRS = (np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3)))
+
+
+def _pairs(x: np.ndarray, cell: np.ndarray, pbc: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Atoms i, j and image (P, 3) of every pair nearer than `reach`, each once, sorted."""
+    i, j, images = primitive_neighbor_list("ijS", pbc, complete_cell(cell), x, reach, self_interaction=False)
+    # Of the two directions of a pair, the one with i < j; of an atom and its own image, the one with the later image.
+    x0, x1, x2 = images.T
+    later = (x0 > 0) | ((x0 == 0) & ((x1 > 0) | ((x1 == 0) & (x2 > 0))))
+    once = (i < j) | ((i == j) & later)
+    i, j, images = i[once], j[once], images[once]
+    order = np.lexsort((*images.T[::-1], j, i))
+    return i[order].astype(np.int64), j[order].astype(np.int64), images[order].astype(np.float64)

@@ -637,7 +637,7 @@ def _block(l, blocks, n, h, pairs, table, block_size, weights, wo, w, o, index, 
     last = l == blocks - 1
     s0, v0 = o[SCALAR] + l * n * h, o[VECTOR] + l * n * 3 * h
     x0, mixed, slope = o[INPUT] + l * n * 2 * h, o[MIXED] + l * n * 6 * h, o[SLOPE] + l * n * h
-    gate, v1, zero = o[GATE] + l * n * 3 * h, o[GRAD_V], wo[0, -1]
+    gate, v1, zero, flat = o[GATE] + l * n * 3 * h, o[GRAD_V], wo[0, -1], np.int64(0)
     for atom in range(n):
         _copy(w, s0 + atom * h, w, x0 + atom * 2 * h, h)
     if l == 0:
@@ -647,12 +647,12 @@ def _block(l, blocks, n, h, pairs, table, block_size, weights, wo, w, o, index, 
     else:
         _copy(w, v0, w, v1, n * 3 * h)
         _message(table, l * block_size, index, geometry, pairs, h, w, s0, v0, x0, v1)
-    gemm(w, v1, h, weights, wo[l, MIX], h * PANEL, h, weights, zero, 0, w, mixed, 2 * h, 3 * n, 2 * h)
+    gemm(w, v1, h, weights, wo[l, MIX], h * PANEL, h, weights, zero, flat, w, mixed, 2 * h, 3 * n, 2 * h)
     _norms(n, h, w, mixed, x0)
-    gemm(w, x0, 2 * h, weights, wo[l, UP0], 2 * h * PANEL, 2 * h, weights, wo[l, BIAS0], 0, w, slope, h, n, h)
+    gemm(w, x0, 2 * h, weights, wo[l, UP0], 2 * h * PANEL, 2 * h, weights, wo[l, BIAS0], flat, w, slope, h, n, h)
     _activate(w, slope, n * h, o[ACTIVE])
     columns = 2 * h if last else 3 * h
-    gemm(w, o[ACTIVE], h, weights, wo[l, UP2], h * PANEL, h, weights, wo[l, BIAS2], 0, w, gate, 3 * h, n, columns)
+    gemm(w, o[ACTIVE], h, weights, wo[l, UP2], h * PANEL, h, weights, wo[l, BIAS2], flat, w, gate, 3 * h, n, columns)
     _apply(n, h, w, mixed, x0, gate, v1, s0 + n * h, v0 + n * 3 * h, last)
 
 
@@ -662,15 +662,16 @@ def _block_back(l, blocks, n, h, pairs, table, block_size, weights, wo, w, o, in
     last = l == blocks - 1
     s0, v0 = o[SCALAR] + l * n * h, o[VECTOR] + l * n * 3 * h
     x0, mixed, slope = o[INPUT] + l * n * 2 * h, o[MIXED] + l * n * 6 * h, o[SLOPE] + l * n * h
-    gate, zero, grad_x, grad_m, grad_g = o[GATE] + l * n * 3 * h, wo[0, -1], o[GRAD_X], o[GRAD_M], o[GRAD_G]
+    gate, grad_x, grad_m, grad_g = o[GATE] + l * n * 3 * h, o[GRAD_X], o[GRAD_M], o[GRAD_G]
+    zero, flat = wo[0, -1], np.int64(0)  # a plain 0 has a type of its own, for which `gemm` would be compiled again
     _apply_back(n, h, w, mixed, gate, gs, gv, grad_g, grad_m, last)
     depth, act = 2 * h if last else 3 * h, o[ACTIVE]
-    gemm(w, grad_g, 3 * h, weights, wo[l, UP2_T], 3 * h * PANEL, depth, weights, zero, 0, w, act, h, n, h)
+    gemm(w, grad_g, 3 * h, weights, wo[l, UP2_T], 3 * h * PANEL, depth, weights, zero, flat, w, act, h, n, h)
     _scale(w, act, slope, n * h)
-    gemm(w, act, h, weights, wo[l, UP0_T], h * PANEL, h, weights, zero, 0, w, grad_x, 2 * h, n, 2 * h)
+    gemm(w, act, h, weights, wo[l, UP0_T], h * PANEL, h, weights, zero, flat, w, grad_x, 2 * h, n, 2 * h)
     _norms_back(n, h, w, mixed, x0, grad_x, gs, grad_m)
     if last:
-        gemm(w, grad_m, 2 * h, weights, wo[l, MIX_T], 2 * h * PANEL, 2 * h, weights, zero, 0, w, gv, h, 3 * n, h)
+        gemm(w, grad_m, 2 * h, weights, wo[l, MIX_T], 2 * h * PANEL, 2 * h, weights, zero, flat, w, gv, h, 3 * n, h)
     else:
         gemm(w, grad_m, 2 * h, weights, wo[l, MIX_T], 2 * h * PANEL, 2 * h, w, gv, h, w, gv, h, 3 * n, h)
     if l == 0:
@@ -684,8 +685,8 @@ def _block_back(l, blocks, n, h, pairs, table, block_size, weights, wo, w, o, in
 @njit(cache=True, nogil=True)
 def _readout(n, h, r, blocks, weights, wo, w, o, atomic):  # type: ignore
     """Energy of each atom without its offset, eV, into `atomic`, and its derivative by s into GRAD_S."""
-    top, hidden, act, zero = o[SCALAR] + blocks * n * h, o[READ], o[GRAD_X], wo[0, -1]
-    gemm(w, top, h, weights, wo[0, READ0], h * PANEL, h, weights, wo[0, READ_BIAS], 0, w, hidden, r, n, r)
+    top, hidden, act, zero, flat = o[SCALAR] + blocks * n * h, o[READ], o[GRAD_X], wo[0, -1], np.int64(0)
+    gemm(w, top, h, weights, wo[0, READ0], h * PANEL, h, weights, wo[0, READ_BIAS], flat, w, hidden, r, n, r)
     _activate(w, hidden, n * r, act)
     for atom in range(n):
         energy = splat(np.float32(0.0))
@@ -694,7 +695,7 @@ def _readout(n, h, r, blocks, weights, wo, w, o, atomic):  # type: ignore
             energy = fma(output, load(w, act + atom * r + c), energy)
             store(w, hidden + atom * r + c, output * load(w, hidden + atom * r + c))
         atomic[atom] = total(energy)
-    gemm(w, hidden, r, weights, wo[0, READ0_T], r * PANEL, r, weights, zero, 0, w, o[GRAD_S], h, n, h)
+    gemm(w, hidden, r, weights, wo[0, READ0_T], r * PANEL, r, weights, zero, flat, w, o[GRAD_S], h, n, h)
 
 
 @njit(cache=True, nogil=True)

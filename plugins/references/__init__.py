@@ -1,7 +1,8 @@
 """References: one a file. Every model can serve as a reference too."""
 
-from mdprotocol.api import Reference, hookimpl
 from mdprotocol_plugins.references.tblite import TBLite
+
+from mdprotocol.api import Reference, hookimpl
 
 
 @hookimpl

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from ase.data import chemical_symbols
 from pydantic import Field
 
-from mdprotocol.api import BOHR_A, HARTREE_EV, Evaluation, Evaluator, ForceField, Reference, Topology
+from mdprotocol.api import (
+    BOHR_A,
+    HARTREE_EV,
+    KB_EV_PER_K,
+    Evaluation,
+    Evaluator,
+    ForceField,
+    Reference,
+    StructureError,
+    Topology,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     import torch
 
+HEAVIEST = 86
+
 
 class TBLite(Reference):
-    """Extended tight binding (GFN2-xTB, GFN1-xTB) by tblite.
+    """GFN2-xTB or GFN1-xTB, extended tight binding, by tblite.
 
-    Bannwarth, Ehlert, Grimme, J. Chem. Theory Comput. 15, 1652 (2019). Every call starts from scratch: no density is
-    carried over, so a label depends on the geometry alone. A self-consistent field that does not converge is an error of
-    that copy, with its reason, and of no other.
+    Bannwarth, Ehlert, Grimme, J. Chem. Theory Comput. 15, 1652 (2019); Grimme, Bannwarth, Shushkov, ibid. 13, 1989
+    (2017).
+    Every call starts from the same guess: no density is carried over, so that a label depends on the geometry alone and
+    not on what was calculated before. A self-consistent field that does not converge is an error of its copy, and of no
+    other. Odd numbers of electrons are treated with fractional occupation at the electronic temperature.
     """
 
     type: Literal["tblite"] = "tblite"
     method: Literal["GFN2-xTB", "GFN1-xTB"] = "GFN2-xTB"
     accuracy: Annotated[float, Field(gt=0, le=1000)] = 1.0
-    electronic_temperature_K: Annotated[float, Field(ge=0, le=20_000)] = 300.0
+    """Factor on all numerical thresholds: smaller is tighter."""
+    electronic_temperature_K: Annotated[float, Field(gt=0, le=20_000)] = 300.0
     max_iterations: Annotated[int, Field(ge=1, le=10_000)] = 250
 
     def load(self, base: Path) -> ForceField:
@@ -38,12 +56,16 @@ class TBLiteForceField(ForceField):
     kernel = "tblite"
 
     def __init__(self, options: TBLite) -> None:
-        self._options = options
+        self._options, self._interface = options, _interface()
 
     def prepare(self, topology: Topology) -> Evaluator:
         import torch
 
-        copies = [_Copy(self._options, topology, b) for b in range(topology.copies)]
+        heavy = sorted({int(z) for z in topology.numbers if z > HEAVIEST})
+        if heavy:
+            symbols = ", ".join(chemical_symbols[z] for z in heavy)
+            raise StructureError(f"{self._options.method} knows the elements up to radon, not {symbols}")
+        copies = [_Copy(self._interface, self._options, topology, b) for b in range(topology.copies)]
 
         def evaluate(positions: torch.Tensor) -> Evaluation:
             x = positions.detach().cpu().numpy()
@@ -51,56 +73,67 @@ class TBLiteForceField(ForceField):
             for b, copy in enumerate(copies):
                 try:
                     energy[b], forces[copy.atoms] = copy(x[copy.atoms])
-                except RuntimeError as error:
-                    errors[b] = f"tblite: {error}"
+                except (RuntimeError, ValueError) as error:
+                    errors[b] = f"{self._options.method}: {error}"
             return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces), errors)
 
         return evaluate
 
 
 class _Copy:
-    def __init__(self, options: TBLite, topology: Topology, b: int) -> None:
+    """One copy's calculator; made anew after a failure."""
+
+    def __init__(self, interface: Any, options: TBLite, topology: Topology, b: int) -> None:
         self.atoms = slice(int(topology.offsets[b]), int(topology.offsets[b + 1]))
-        self._options = options
+        self._interface, self._options = interface, options
         self._numbers = topology.numbers[self.atoms]
         self._charge = float(topology.charges[b])
-        periodic = bool(topology.pbc[b].any())
-        self._lattice = topology.cells[b] / BOHR_A if periodic else None
-        self._periodic = topology.pbc[b] if periodic else None
+        self._lattice = topology.cells[b] / BOHR_A if topology.pbc[b].any() else None
+        self._periodic = topology.pbc[b] if topology.pbc[b].any() else None
         self._calculator: Any = None
 
     def __call__(self, positions: np.ndarray) -> tuple[float, np.ndarray]:
-        """Energy (eV) and forces (n, 3) eV/Å; RuntimeError where there is no answer."""
+        """Energy (eV) and forces (n, 3) eV/Å.
+
+        Raises:
+            RuntimeError, ValueError: there is no answer for this geometry; the text says why.
+        """
         if not np.isfinite(positions).all():
-            raise RuntimeError("positions are not finite")
-        bohr = np.ascontiguousarray(positions) / BOHR_A
-        if self._calculator is None:
-            self._calculator = self._new(bohr)
-        else:
-            self._calculator.update(bohr, self._lattice)
-        try:
-            result = self._calculator.singlepoint()
-        except RuntimeError:
-            self._calculator = None
-            raise
+            raise ValueError("positions are not finite")
+        calculator = self._at(np.ascontiguousarray(positions, dtype=np.float64) / BOHR_A)
+        result = calculator.singlepoint()
+        self._calculator = calculator
         energy = float(result.get("energy")) * HARTREE_EV
-        forces = -np.asarray(result.get("gradient")) * (HARTREE_EV / BOHR_A)
+        forces = -np.array(result.get("gradient"), dtype=np.float64) * (HARTREE_EV / BOHR_A)
         if not (np.isfinite(energy) and np.isfinite(forces).all()):
-            raise RuntimeError("energy or forces are not finite")
+            raise ValueError("energy or forces are not finite")
         return energy, forces
 
-    def _new(self, bohr: np.ndarray) -> Any:
-        from tblite.interface import Calculator
-
-        o = self._options
-        calculator = Calculator(
-            o.method, self._numbers, bohr, charge=self._charge, lattice=self._lattice, periodic=self._periodic
-        )
-        for name, value in (
-            ("verbosity", 0),
-            ("accuracy", o.accuracy),
-            ("temperature", o.electronic_temperature_K * 3.166808578545117e-06),  # kB in Hartree/K
-            ("max-iter", o.max_iterations),
-        ):
-            calculator.set(name, value)
+    def _at(self, bohr: np.ndarray) -> Any:
+        """The calculator at these positions; it is kept only when the calculation succeeds."""
+        calculator, self._calculator = self._calculator, None
+        if calculator is None:
+            return self._new(bohr)
+        calculator.update(bohr, self._lattice)
         return calculator
+
+    def _new(self, bohr: np.ndarray) -> Any:
+        options = self._options
+        calculator = self._interface.Calculator(
+            options.method, self._numbers, bohr, charge=self._charge, lattice=self._lattice, periodic=self._periodic
+        )
+        calculator.set("verbosity", 0)
+        calculator.set("accuracy", options.accuracy)
+        calculator.set("temperature", options.electronic_temperature_K * KB_EV_PER_K / HARTREE_EV)
+        calculator.set("max-iter", options.max_iterations)
+        return calculator
+
+
+def _interface() -> Any:
+    """tblite's Python interface; its OpenMP threads only cost time on molecules of this size."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        import tblite.interface
+    except (ImportError, OSError) as error:
+        raise UsageError(f"tblite cannot be loaded: {error}; pip install tblite") from error
+    return tblite.interface

@@ -169,7 +169,7 @@ def reproduce(report: Report) -> Iterator[Block]:
     yield Paragraph(
         "The resolved protocol is in protocol.yaml, every run's trajectory in runs/, every number in measurements.nc. "
         ""
-        "The command mdprotocol judge, given this folder, judges them again without simulating."
+        "Judge them again, with other criteria if you like and without simulating: mdprotocol judge, with this folder."
     )
 
 

@@ -1,4 +1,4 @@
-"""What all systems share: the options of cell, boundaries, supercell and charge, and the checks of the finished structure."""
+"""What all systems share: options of cell, boundaries, supercell and charge; checks of the finished structure."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def finish(name: str, atoms: Atoms, options: Source, provenance: Mapping[str, st
         numbers=plain.numbers.astype(np.int64),
         positions=np.array(plain.positions, dtype=np.float64),
         masses=np.array(plain.get_masses(), dtype=np.float64),
-        cell=np.array(plain.cell[:], dtype=np.float64),
+        cell=np.array(plain.cell[:], dtype=np.float64) if plain.pbc.any() else np.zeros((3, 3)),
         pbc=np.array(plain.pbc, dtype=bool),
         charge=total,
         provenance=dict(provenance),
@@ -120,7 +120,7 @@ def _set_cell(name: str, atoms: Atoms, options: Source) -> None:
         raise StructureError(f"system '{name}': the cell is not made of numbers")
     missing = [k for k in range(3) if atoms.pbc[k] and np.linalg.norm(vectors[k]) < 1e-6]
     if missing:
-        raise StructureError(f"system '{name}' is periodic along vector {missing[0]}, but has no cell there; set cell_A")
+        raise StructureError(f"system '{name}' is periodic along vector {missing[0]}, which its cell lacks; set cell_A")
     given = np.linalg.norm(vectors, axis=1) > 1e-6
     if given.any() and np.linalg.matrix_rank(vectors, tol=1e-3) < given.sum():
         raise StructureError(f"system '{name}': the cell vectors lie in one plane")
@@ -130,7 +130,7 @@ def _repeated(name: str, atoms: Atoms, repeat: tuple[int, int, int]) -> Atoms:
     lengths = np.linalg.norm(atoms.cell[:], axis=1)
     bare = [k for k in range(3) if repeat[k] > 1 and lengths[k] < 1e-6]
     if bare:
-        raise StructureError(f"system '{name}' is repeated along vector {bare[0]}, but has no cell there; set cell_A")
+        raise StructureError(f"system '{name}' is repeated along vector {bare[0]}, which its cell lacks; set cell_A")
     return atoms.repeat(repeat)
 
 

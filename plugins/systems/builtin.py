@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
+from ase import Atoms
 from ase.io import read
 from mdprotocol_plugins.systems._shared import SourceWithCell, finish
 
@@ -24,7 +25,7 @@ class Builtin(SourceWithCell):
         file = FOLDER / f"{self.name}.xyz"
         try:
             data = file.read_bytes()
-            atoms = read(file, index=0, format="extxyz")
+            atoms = cast(Atoms, read(file, index=0, format="extxyz"))
         except OSError as error:
             raise StructureError(f"the geometry of '{self.name}' is missing from the installation: {error}") from error
         facts = {key: str(value) for key, value in atoms.info.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from mdprotocol.components import (
 )
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.plan import Probe, Run, expand_runs
+from mdprotocol.plan.identity import settings_facts
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import ModelVerdict
@@ -164,7 +166,7 @@ class World:
         """Write one run with a constant signal."""
         facts = {
             "model": run.model, "system": run.system, "simulation": run.simulation, "temperature_K": run.temperature_K,
-            "replica": run.replica, "seed": run.seed, "timestep_fs": run.settings.timestep_fs, "duration_ps": 1.0,
+            "replica": run.replica, "seed": str(run.seed), "settings": json.dumps(settings_facts(run.settings)),
             "outcome": "completed", "failure_kind": "", "failure_time_fs": -1.0, "identity": "ab" * 32,
         }  # fmt: skip
         variables = {"signal": ("frame", np.full(3, float(signal)), {"units": "eV"})}
@@ -183,6 +185,12 @@ class World:
         found = measurements or self.measure()
         (verdict,) = judge_models(self.protocol, self.metrics, self.runs, self.probes, found)
         return verdict
+
+
+@pytest.fixture(autouse=True)
+def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests do not pull the plug; waiting for the disk would be most of their time."""
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
 
 
 @pytest.fixture

@@ -28,14 +28,14 @@ def test_a_measured_run_has_its_value_and_no_reason(world):
 
 def test_a_missing_run_is_a_reason(world):
     made = world().fill(lambda run: None if run.replica == 0 else 1.0)
-    assert reason_of(made) == "the run is missing"
+    assert reason_of(made) == "the run is missing or its file is damaged"
 
 
 def test_a_torn_file_is_not_trusted(world):
     made = world().fill(lambda run: 1.0)
     path = made.folder.path(made.runs[0].path)
     path.write_bytes(path.read_bytes()[:2000])
-    assert reason_of(made) == "the run is missing"
+    assert reason_of(made) == "the run is missing or its file is damaged"
 
 
 def test_a_stored_run_of_another_identity_is_not_trusted(world):
@@ -49,10 +49,22 @@ def test_a_stored_run_of_another_identity_is_not_trusted(world):
     assert "not the planned one" in found.reading("level.mean", Place.of(planned[0])).reason
 
 
-@pytest.mark.parametrize(("key", "value"), [("seed", 1), ("timestep_fs", 0.5), ("duration_ps", 9.0)])
-def test_a_stored_run_with_other_settings_is_not_trusted(world, key, value):
-    made = world().fill(lambda run: 1.0, **{key: value})
-    assert key in reason_of(made)
+@pytest.mark.parametrize(
+    ("key", "attrs"),
+    [
+        ("seed", {"seed": "1"}),
+        ("timestep_fs", {"settings": '{"timestep_fs": 0.5}'}),
+        ("integrator", {"settings": '{"integrator": {"class": "any", "options": {"type": "other"}}}'}),
+    ],
+)
+def test_a_stored_run_with_other_settings_is_not_trusted(world, key, attrs):
+    made = world().fill(lambda run: 1.0, **attrs)
+    assert f"other settings than the protocol's ({key})" in reason_of(made)
+
+
+def test_where_a_plugin_lies_makes_no_other_settings(world):
+    moved = '{"integrator": {"class": "elsewhere.AnyIntegrator", "options": {"type": "any"}}}'
+    assert reason_of(world().fill(lambda run: 1.0, settings=moved)) == ""
 
 
 def test_a_missing_variable_is_a_reason(world):
@@ -88,7 +100,7 @@ def test_a_failed_probe_is_a_reason(world):
     found = made.measure()
     first, second = (found.reading("examined.found", Place.of(probe)).reason for probe in made.probes)
     assert "out of memory" in first
-    assert second == "the probe is missing"
+    assert second == "the probe is missing or its file is damaged"
 
 
 class Careless(Metric):

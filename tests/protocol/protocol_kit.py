@@ -40,7 +40,7 @@ class Spring(Model):
     def files(self, base: Path) -> tuple[Path, ...]:
         if self.checkpoint == "damaged.json":
             raise CheckpointError("damaged.json is damaged")
-        return (base / self.checkpoint,)
+        return (base / self.checkpoint, *((base / "card.json",) if self.checkpoint == "carded.json" else ()))
 
     def load(self, base: Path) -> ForceField:
         raise NotImplementedError

@@ -8,10 +8,17 @@ from mdprotocol.testing import reports
 
 def test_a_row_a_system_and_temperature():
     table = summary.summary(reports.sound_report(), "original")
-    assert table.columns == ("simulation", "system", "temperature", "force RMSE", "energy drift", "crashed")
+    assert table.columns == (
+        "simulation",
+        "system",
+        "temperature",
+        "force RMSE (eV/Å)",
+        "energy drift (meV/atom/ps)",
+        "crashed",
+    )
     assert len(table.rows) == 9
     assert table.rows[0] == (
-        "nve_10ps", "water", "100 K", "0.020 ± 0.002 eV/Å", "0.01 ± 0.02 meV/atom/ps", "0",
+        "nve_10ps", "water", "100 K", "0.020 ± 0.002", "0.01 ± 0.02", "0",
     )  # fmt: skip
 
 

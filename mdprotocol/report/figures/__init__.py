@@ -37,15 +37,15 @@ OF_A_MODEL = (
     _Drawing(
         "temperature",
         "Temperature",
-        "Kinetic temperature, running mean over 0.5 ps; dashed: the target. At constant energy a small molecule's "
-        "replicas differ.",
+        "Kinetic temperature, running mean over up to 0.5 ps; dashed: the target. At constant energy the replicas of a "
+        "small molecule differ.",
         timelines.temperature,
     ),
     _Drawing(
         "force_error",
         "Force error along the trajectories",
         "Root mean square difference to the reference's forces at the same positions; thin: replicas, thick: all of a "
-        "temperature together. Dotted: the bound, where it fits into the panel.",
+        "temperature together. Dotted: the bound.",
         timelines.force_error,
     ),
     _Drawing(
@@ -68,7 +68,8 @@ OF_A_MODEL = (
 def draw_all(report: Report) -> tuple[Figure, ...]:
     """Figures of each model, then those of all models together."""
     with style.styled():
-        return (*_together(report), *(f for verdict in report.verdicts for f in _of_model(Material(report, verdict))))
+        each = [figure for verdict in report.verdicts for figure in _of_model(Material(report, verdict))]
+        return (*_side_by_side(report), *each, *_speed(report))
 
 
 def _of_model(material: Material) -> Iterator[Figure]:
@@ -80,7 +81,7 @@ def _of_model(material: Material) -> Iterator[Figure]:
         yield _figure(path, title, drawing.caption, lambda d=drawing: d.draw(material), model)  # type: ignore[misc]
 
 
-def _together(report: Report) -> Iterator[Figure]:
+def _side_by_side(report: Report) -> Iterator[Figure]:
     if len(report.verdicts) > 1:
         yield _figure(
             "figures/trade_off.png",
@@ -88,6 +89,9 @@ def _together(report: Report) -> Iterator[Figure]:
             "Worst force error against the time of one step; lower left is better, the colour is the decision.",
             lambda: models.trade_off(report),
         )
+
+
+def _speed(report: Report) -> Iterator[Figure]:
     if models.speeds_differ(report):
         yield _figure(
             "figures/speed.png",

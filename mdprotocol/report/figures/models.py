@@ -56,16 +56,17 @@ def _against_batch(axes: Any, found: dict[str, list[Measurement]]) -> None:
     colours = [style.BLUE, style.VERMILLION, style.GREEN, style.ORANGE, style.GREY]
     for i, (model, measured) in enumerate(found.items()):
         for j, system in enumerate(_systems(measured)):
+            colour = colours[(i if len(found) > 1 else j) % len(colours)]
             here = [m for m in measured if m.where.get("system", "") == system]
             line = sorted((_batch(m), m.value / _batch(m)) for m in here)
-            axes.plot(*zip(*line, strict=True), color=colours[i % len(colours)], marker=MARKERS[j % len(MARKERS)],
+            axes.plot(*zip(*line, strict=True), color=colour, marker=MARKERS[j % len(MARKERS)],
                       markersize=4, linewidth=1.2, label=style.short(f"{model}, {system}"))  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
     style.plain_log(axes.xaxis, sorted({_batch(m) for measured in found.values() for m in measured}))
     style.plain_log(axes.yaxis)
-    axes.set_xlabel("molecules in the batch")
-    axes.set_ylabel("time a step and molecule (ms)")
+    axes.set_xlabel("copies in the batch")
+    axes.set_ylabel("time a step and copy (ms)")
     axes.legend()
 
 

@@ -70,9 +70,8 @@ def _read(material: Material, row: RunRow) -> Snapshots | None:
 
 
 def _draw_row(line: Any, snapshots: Snapshots) -> None:
-    flat = np.stack([_aligned(p, snapshots.positions[0]) for p in snapshots.positions])
-    plane = _best_view(flat[0])
-    views = flat @ plane.T
+    turned = np.stack([_aligned(p, snapshots.positions[0]) for p in snapshots.positions])
+    views = turned @ _best_view(turned).T
     start = views[0, :, :2]
     low = np.maximum(views[..., :2].min(axis=(0, 1)), start.min(axis=0) - FURTHEST) - 0.7
     high = np.minimum(views[..., :2].max(axis=(0, 1)), start.max(axis=0) + FURTHEST) + 0.7
@@ -96,21 +95,25 @@ def _aligned(positions: np.ndarray, onto: np.ndarray) -> np.ndarray:
     return moved @ u @ vt
 
 
-def _best_view(positions: np.ndarray) -> np.ndarray:
-    """(3, 3) rows: right, up and towards the viewer; the direction from which no atom hides another, widest side level.
+def _best_view(frames: np.ndarray) -> np.ndarray:
+    """(3, 3) rows: right, up, towards the viewer; the direction from which atoms hide each other least in any frame.
 
     Directions are tried on a Fibonacci lattice on the half sphere (Gonzalez, Math. Geosci. 42, 49 (2010)).
     """
-    centred = positions - positions.mean(axis=0)
     index = np.arange(DIRECTIONS) + 0.5
     height, turn = 1 - index / DIRECTIONS, np.pi * (1 + 5**0.5) * index
     ring = np.sqrt(1 - height**2)
     directions = np.stack([ring * np.cos(turn), ring * np.sin(turn), height], axis=1)
-    towards = max(directions, key=lambda d: round(_clearance(centred - np.outer(centred @ d, d)), 6))
-    flat = centred - np.outer(centred @ towards, towards)
-    right = np.linalg.svd(flat, full_matrices=True)[2][0]
+    towards = max(directions, key=lambda d: round(min(_clearance(_seen(frame, d)) for frame in frames), 6))
+    first = _seen(frames[0], towards)
+    right = np.linalg.svd(first - first.mean(axis=0), full_matrices=True)[2][0]
     right *= np.sign(right[np.abs(right).argmax()])
     return np.stack([right, np.cross(towards, right), towards])
+
+
+def _seen(frame: np.ndarray, towards: np.ndarray) -> np.ndarray:
+    """(n, 3) Å: the frame without its depth."""
+    return frame - np.outer(frame @ towards, towards)
 
 
 def _clearance(flat: np.ndarray) -> float:

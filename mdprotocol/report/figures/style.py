@@ -69,8 +69,10 @@ def panels(rows: int, columns: int, width: float = 3.1, height: float = 2.4) -> 
 def png(canvas: Canvas) -> bytes:
     """The picture; no metadata, so that equal data give equal bytes."""
     # The layout is settled once here; left on, every save would settle it twice.
-    canvas.get_layout_engine().execute(canvas)
-    canvas.set_layout_engine("none")
+    engine = canvas.get_layout_engine()
+    if engine is not None:
+        engine.execute(canvas)
+        canvas.set_layout_engine("none")
     data = io.BytesIO()
     canvas.savefig(data, format="png", metadata={"Software": None})
     return data.getvalue()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.lines import Line2D
 
+from mdprotocol.report import numbers
 from mdprotocol.report.figures import style
 from mdprotocol.report.figures.series import (
     Material,
@@ -97,20 +98,31 @@ def _legend(canvas: Any, colours: dict[float, Any], failed: bool) -> None:
 
 
 def _drift_bound(axes: Any, found: Sequence[Series], bound: float | None) -> None:
-    """Lines of the steepest slope that the criterion on the drift allows."""
+    """Lines of the steepest slope that the criterion on the drift allows, or a word on it where they do not fit."""
+    if bound is None:
+        return
     end = max(float(series.time[-1]) for series in found)
     low, high = axes.get_ylim()
-    if bound is None or bound * end > REACH * max(-low, high):
+    if bound * end > REACH * max(-low, high):
+        _word(axes, f"allowed: {numbers.plain(bound, 'meV/atom/ps')}")
         return
     for slope in (bound, -bound):
         axes.plot([0, end], [0, slope * end], color=style.INK, linestyle=":", linewidth=1)
 
 
 def _rmse_bound(axes: Any, bound: float | None) -> None:
+    if bound is None:
+        return
     top = axes.get_ylim()[1]
-    if bound is not None and bound < REACH * top:
-        axes.axhline(bound, color=style.INK, linestyle=":", linewidth=1)
-        axes.set_ylim(0, max(top, 1.08 * bound))
+    if bound > REACH * top:
+        _word(axes, f"allowed: {numbers.plain(bound, 'eV/Å')}")
+        return
+    axes.axhline(bound, color=style.INK, linestyle=":", linewidth=1)
+    axes.set_ylim(0, max(top, 1.08 * bound))
+
+
+def _word(axes: Any, text: str) -> None:
+    axes.text(0.99, 1.0, text, transform=axes.transAxes, ha="right", va="top", fontsize=7, color=style.SOFT)
 
 
 def _energy_panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) -> None:

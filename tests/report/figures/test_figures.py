@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from mdprotocol.report.figures import draw_all
+from mdprotocol.report.figures import draw_all, parity, style, timelines
+from mdprotocol.report.figures.series import Material
 from mdprotocol.testing import reports
 
 
@@ -44,7 +45,7 @@ def test_equal_data_give_equal_bytes_whatever_the_users_own_style(sound):
 
 def test_several_models_are_compared():
     drawn = draw_all(reports.several_report())
-    assert [figure.path for figure in drawn[:2]] == ["figures/trade_off.png", "figures/speed.png"]
+    assert (drawn[0].path, drawn[-1].path) == ("figures/trade_off.png", "figures/speed.png")
     assert all(figure.png for figure in drawn)
     assert {figure.model for figure in drawn} == {"", "original", "tiny"}
 
@@ -72,21 +73,32 @@ def test_unreadable_runs_cost_figures_not_the_report():
     assert [figure.path for figure in drawn if figure.png] == ["figures/criteria_original.png"]
 
 
-def test_runs_without_a_reference_lose_only_the_figures_of_forces():
-    sound = reports.sound_report()
-    bare = ["sample_frame", "reference_force"]
-    drawn = draw_all(dataclasses.replace(sound, open_run=lambda run: sound.open_run(run).drop_vars(bare)))
-    missing = {figure.path for figure in drawn if not figure.png}
-    assert missing == {"figures/force_error_original.png", "figures/parity_original.png"}
-
-
-def test_a_run_that_ends_in_nan_is_drawn_up_to_there():
+def test_runs_that_end_in_nan_without_a_reference_lose_only_the_figures_of_forces():
     sound = reports.sound_report()
 
     def broken(run):
-        dataset = sound.open_run(run).copy(deep=True)
+        dataset = sound.open_run(run).drop_vars(["sample_frame", "reference_force"])
         for name in ("position", "force", "conserved_energy", "temperature"):
             dataset[name][-1] = np.nan
         return dataset
 
-    assert all(figure.png for figure in draw_all(dataclasses.replace(sound, open_run=broken)))
+    drawn = draw_all(dataclasses.replace(sound, open_run=broken))
+    missing = {figure.path: figure.missing for figure in drawn if not figure.png}
+    assert missing == {
+        "figures/force_error_original.png": "no frame was given to the reference",
+        "figures/parity_original.png": "no frame was given to the reference",
+    }
+
+
+def test_a_reference_force_that_is_not_a_number_is_left_out():
+    sound = reports.sound_report()
+
+    def broken(run):
+        dataset = sound.open_run(run)
+        dataset["reference_force"][-1] = np.nan
+        return dataset
+
+    material = Material(dataclasses.replace(sound, open_run=broken), sound.verdicts[0])
+    with style.styled():
+        assert parity.parity(material)
+        assert timelines.force_error(material)

@@ -65,7 +65,7 @@ def test_a_turned_frame_is_turned_back():
 
 def test_the_view_is_a_rotation_and_hides_no_atom():
     line_of_sight = np.array([[0, 0, 0], [0, 0, 1.0], [0, 0, 2.0], [1.0, 0, 0]])
-    view = _best_view(line_of_sight)
+    view = _best_view(line_of_sight[None])
     assert view @ view.T == pytest.approx(np.eye(3), abs=1e-12)
     assert np.linalg.det(view) == pytest.approx(1.0)
     flat = (line_of_sight @ view.T)[:, :2]

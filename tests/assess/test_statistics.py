@@ -1,0 +1,124 @@
+"""Intervals: known values, coverage over many synthetic data sets, and how many replicas would decide."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mdprotocol.assess.statistics import clopper_pearson, pool, samples_to_decide
+from mdprotocol.errors import NotMeasurable
+
+DATA_SETS = 500
+finite = st.floats(-1e6, 1e6)
+
+
+def test_students_interval_of_a_textbook_sample():
+    """Mean 3, s = sqrt(2.5), t(4, 0.975) = 2.776."""
+    found = pool([1, 2, 3, 4, 5], "mean", 0.95)
+    assert found.value == 3
+    assert found.standard_error == pytest.approx(math.sqrt(0.5))
+    assert (found.low, found.high) == pytest.approx((1.0367, 4.9633), abs=1e-4)
+
+
+def test_exact_binomial_interval_of_a_textbook_sample():
+    """0 of 10: upper end 1 - 0.025**(1/10); 5 of 10: 0.1871 to 0.8129 (Clopper and Pearson's own table)."""
+    assert clopper_pearson(0, 10, 0.95) == pytest.approx((0.0, 1 - 0.025**0.1))
+    assert clopper_pearson(5, 10, 0.95) == pytest.approx((0.1871, 0.8129), abs=1e-4)
+    assert clopper_pearson(10, 10, 0.95)[1] == 1.0
+
+
+def test_root_mean_square():
+    found = pool([3.0, 4.0], "rms", 0.95)
+    assert found.value == pytest.approx(math.sqrt(12.5))
+    assert found.low == 0.0
+    # se of the squares is 3.5; by the delta method se = 3.5/(2 rms).
+    assert found.standard_error == pytest.approx(3.5 / (2 * math.sqrt(12.5)))
+
+
+def covered(how: str, draw, truth: float) -> float:
+    """Share of data sets whose 95 % interval holds the truth."""
+    random = np.random.default_rng(5)
+    intervals = [pool(draw(random), how, 0.95) for _ in range(DATA_SETS)]
+    return sum(found.low <= truth <= found.high for found in intervals) / DATA_SETS
+
+
+@pytest.mark.parametrize("replicas", [2, 4, 16])
+def test_the_interval_of_a_mean_covers_as_it_claims(replicas):
+    assert 0.92 <= covered("mean", lambda random: random.normal(7.0, 2.0, replicas), 7.0) <= 0.98
+
+
+@pytest.mark.parametrize("replicas", [4, 16])
+def test_the_interval_of_an_rms_covers_as_it_claims(replicas):
+    """Replicas of a force RMSE: 0.05 with a scatter of 10 %; the rms of such values is the root of 0.05² + 0.005²."""
+    truth = math.hypot(0.05, 0.005)
+    assert 0.92 <= covered("rms", lambda random: random.normal(0.05, 0.005, replicas), truth) <= 0.98
+
+
+def test_the_exact_interval_of_a_proportion_covers_at_least_as_it_claims():
+    assert 0.95 <= covered("proportion", lambda random: (random.random(12) < 0.7).astype(float), 0.7) <= 1.0
+
+
+def test_counts_and_extremes_have_no_sampling_error():
+    for how, value in (("total", 3.0), ("max", 2.0)):
+        found = pool([1.0, 0.0, 2.0], how, 0.95)
+        assert (found.value, found.low, found.high, found.standard_error) == (value, value, value, 0.0)
+
+
+def test_the_same_number_must_be_the_same():
+    assert pool([4.0, 4.0], "same", 0.95).value == 4.0
+    with pytest.raises(NotMeasurable, match="between 4 and 5"):
+        pool([4.0, 5.0], "same", 0.95)
+
+
+def test_a_proportion_of_other_numbers_is_refused():
+    with pytest.raises(NotMeasurable):
+        pool([0.0, 0.5], "proportion", 0.95)
+
+
+@pytest.mark.parametrize("how", ["mean", "rms"])
+def test_one_sample_has_an_infinite_interval(how):
+    found = pool([2.0], how, 0.95)
+    assert found.value == 2.0
+    assert found.high == math.inf
+    assert found.low == (0.0 if how == "rms" else -math.inf)
+
+
+@given(st.lists(finite, min_size=2, max_size=8), st.sampled_from(["mean", "rms"]))
+def test_intervals_hold_their_value_and_grow_with_confidence(samples, how):
+    narrow, wide = pool(samples, how, 0.9), pool(samples, how, 0.99)
+    slack = 1e-9 * (1 + abs(narrow.value))
+    assert narrow.low - slack <= narrow.value <= narrow.high + slack
+    assert wide.low <= narrow.low + slack
+    assert wide.high >= narrow.high - slack
+    assert how != "rms" or narrow.low >= 0
+
+
+@given(st.floats(0.1, 1e6), st.integers(2, 9))
+def test_equal_samples_have_no_scatter(value, count):
+    found = pool([value] * count, "mean", 0.95)
+    assert (found.value, found.low, found.high, found.standard_error) == (value, value, value, 0.0)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=2, max_size=8), st.floats(-5, 5))
+def test_a_mean_shifts_with_its_samples(samples, shift):
+    before, after = pool(samples, "mean", 0.95), pool([x + shift for x in samples], "mean", 0.95)
+    assert after.low == pytest.approx(before.low + shift, abs=1e-6)
+
+
+def test_the_advised_number_is_the_least_that_decides():
+    """Mean 0, s = 1, bound 0.5: t(n-1)/sqrt(n) < 0.5 first at n = 18 (t(17) = 2.1098)."""
+    samples = np.array([-1.0, 1.0, -1.0, 1.0]) * math.sqrt(3) / 2
+    assert samples_to_decide(samples, "mean", 0.95, 0.5) == 18
+
+
+def test_the_advised_number_of_trials_decides():
+    needed = samples_to_decide([1.0] * 5, "proportion", 0.95, 0.9)
+    assert clopper_pearson(needed, needed, 0.95)[0] >= 0.9 > clopper_pearson(needed - 1, needed - 1, 0.95)[0]
+
+
+def test_a_value_on_the_bound_cannot_be_decided_by_more():
+    assert samples_to_decide([1.0, 3.0], "mean", 0.95, 2.0) is None
