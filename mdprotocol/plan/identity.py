@@ -21,14 +21,12 @@ def component_facts(component: Component | None) -> Any:
     return {"class": f"{cls.__module__}.{cls.__qualname__}", "options": component.model_dump(mode="json")}
 
 
-def model_facts(model: Model | None, base: Path) -> Any:
+def model_facts(model: Model, base: Path) -> Any:
     """A model's options and the content of its files; where the files lie does not matter, nor does the model's name.
 
     Raises:
         OSError: a file cannot be read.
     """
-    if model is None:
-        return None
     files = model.files(base)
     facts = component_facts(model)
     if files:

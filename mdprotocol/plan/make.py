@@ -72,7 +72,7 @@ def _model_facts(name: str, model: Model, base: Path, findings: Findings) -> Any
         return None
     try:
         return model_facts(model, base)
-    except (MDProtocolError, OSError) as error:
+    except OSError as error:
         findings.error(path, f"its files cannot be read: {error}", key=True)
         return None
 

@@ -69,14 +69,13 @@ def _step(shape: Any, part: str | int) -> Any:
     if origin is list:
         return arguments[0]
     if origin is tuple and isinstance(part, int):
-        return arguments[0] if len(arguments) == 2 and arguments[1] is ... else arguments[part : part + 1] or None
+        variadic = arguments[-1] is ...
+        return arguments[0] if variadic else arguments[part] if part < len(arguments) else None
     return None
 
 
 def _resolved(shape: Any, data: Any) -> Any:
     """Without annotations and alternatives: the component class named by `type`, the branch that fits the data."""
-    if isinstance(shape, tuple):
-        shape = shape[0]
     if get_origin(shape) is Annotated:
         inner, *metadata = get_args(shape)
         for choice in metadata:

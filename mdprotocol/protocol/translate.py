@@ -35,6 +35,8 @@ _KINDS = {
     "model_attributes_type": "a mapping (keys with values)",
     "none_required": "null",
 }
+_STRUCTURAL = ("missing", "extra_forbidden", "union_tag_invalid", "union_tag_not_found")
+"""Errors about keys; all others are about a value."""
 _BOUNDS = {
     "greater_than": ("gt", "above"),
     "greater_than_equal": ("ge", "at least"),
@@ -101,10 +103,10 @@ def translate(errors: Iterable[Error], document: Document, data: Any, root: type
         grouped[item.path].append(item)
     problems: list[Problem] = []
     for path, group in grouped.items():
-        alternatives = [item for item in group if item.branch]
+        alternatives = [item for item in group if item.branch and item.kind not in _STRUCTURAL]
         if alternatives and not _goes_deeper(path, located):
             problems.append(document.problem(path, _combined(alternatives, data, path)))
-        problems += [_problem(item, document, data, root) for item in group if not item.branch]
+        problems += [_problem(item, document, data, root) for item in group if item not in alternatives]
     return problems
 
 

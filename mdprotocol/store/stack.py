@@ -16,6 +16,8 @@ from xarray.core import indexing
 from mdprotocol.variables import RUN_COORDS
 
 GRID = ("temperature", "replica")
+RENAMED = {"temperature": "kinetic_temperature"}
+"""`temperature` is a dim here (the target), so the variable of that name in a run's file gets another one."""
 GROWING = ("frame", "sample")
 """Dims whose length differs between runs; variables without any of them are the same in every run of a kind."""
 OF_ONE_RUN = (
@@ -57,7 +59,10 @@ def stack(runs: Sequence[RunFile], temperatures: Sequence[float] = (), replicas:
         "replica": ("replica", np.arange(count), {"units": "1", "long_name": "index of the replica"}),
     }
     template, sizes = _longest(runs)
-    variables = {name: _stacked(name, variable, grid, sizes) for name, variable in template.variables.items()}
+    variables = {
+        RENAMED.get(str(name), name): _stacked(name, variable, grid, sizes)
+        for name, variable in template.variables.items()
+    }
     if "time" in variables:
         variables["frame_time"] = _lazy("time", template["time"].variable, grid, sizes)
     dataset = xr.Dataset({**variables, **_facts(grid)}, coords, _common(runs))

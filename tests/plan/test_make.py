@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
+import protocol_kit as kit
 import pytest
 
 from mdprotocol.errors import ProtocolError
@@ -215,6 +216,13 @@ def test_without_a_document_problems_still_name_the_path(write: Callable[..., Pa
         ProtocolError, match=r"<protocol>:1:1: models\.good\.checkpoint: the file absent\.json does not exist"
     ):
         make_plan(validate(document, registry), document.base, registry)
+
+
+def test_a_metric_that_the_registry_lacks_is_a_problem(write: Callable[..., Path], registry: Registry) -> None:
+    document = read_document(write())
+    fewer = kit.registry_of({kind: classes for kind, classes in kit.COMPONENTS.items() if kind != "metrics"})
+    with pytest.raises(ProtocolError, match=r"p\.yaml:15:1: criteria: unknown metric 'drift'; allowed: nothing"):
+        make_plan(validate(document, registry), document.base, fewer, document)
 
 
 def test_a_single_run_in_a_cell_is_warned_about(plan: Make) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Literal
 
 import protocol_kit as kit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 
 from mdprotocol.components import ComparisonMetric
 from mdprotocol.errors import Problem, ProtocolError
@@ -127,6 +130,9 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(write: Write, regist
         ("{simulation: nve}", "{systm: nve}", "21:68", ["'systm' is not known here", "did you mean 'system'?"]),
         ("{simulation: nve}", "{temperature: 301}", "21:81", ["temperature of 301 K", "did you mean 300?"]),
         ("{simulation: nve}", "{temperature: cold}", "21:81", ["'cold' is not a temperature"]),
+        ("{simulation: nve}", "{system: 3}", "21:76", ["3 is not the name of a system", "allowed: long, short"]),
+        ("    max: 1\n", "    max: 1\n    min: 2\n", "16:3", ["min 2.0 is above max 1.0"]),
+        ("name: demo", "name: demo\nseed: 99999999999999999999", "3:7", ["is out of range"]),
         ("[must]", "[mst]", "23:37", ["no criterion 'mst'", "did you mean 'must'?"]),
         ("reference: teacher\n", "", "20:32", ["'force_error' needs a reference"]),
         ("[markdown]", "[markdwn]", "24:11", ["unknown type 'markdwn'", "did you mean 'markdown'?"]),
@@ -267,6 +273,41 @@ def test_named_metrics_hide_registered_ones(write: Write, registry: Registry) ->
         registry,
     )
     assert "unknown type 'drft'" in message
+
+
+class Nest(kit.Chain):
+    """A system whose options hold parts in every way."""
+
+    type: Literal["nest"] = "nest"  # type: ignore[assignment]
+    table: dict[str, kit.Lattice] = {}
+    parts: list[kit.Lattice] | int = 0
+    row: tuple[kit.Lattice, ...] = ()
+    two: tuple[int, kit.Lattice] | None = None
+    code: Annotated[str, Field(pattern="^[A-Z]$", max_length=1)] = "A"
+    few: Annotated[list[int], Field(max_length=2)] = []
+    when: datetime.date = datetime.date(2026, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "message"),
+    [
+        ("table: {a: {spacin_A: 1}}", "table.a.spacin_A", "allowed: spacing_A; did you mean 'spacing_A'?"),
+        ("parts: [{spacing: 1}]", "parts.0.spacing", "the unit belongs to the name; write spacing_A"),
+        ("parts: x", "parts", "'x' is not a list or a whole number"),
+        ("row: [{spacing_A: 1}, {spacing_nm: 1}]", "row.1.spacing_nm", "its unit here is Å; write spacing_A: 10"),
+        ("two: [1, {spacing_pm: 50}]", "two.1.spacing_pm", "write spacing_A: 0.5"),
+        ("two: [1, {spacing_A: 50}, 3]", "two", "at most 2 allowed, 3 given"),
+        ("code: a", "code", "'a' does not have the form ^[A-Z]$"),
+        ("few: [1, 2, 3]", "few", "at most 2 allowed, 3 given"),
+        ("when: yesterday", "when", "'yesterday': "),
+    ],
+)
+def test_mistakes_deep_in_a_plugins_options_are_placed_too(write: Write, option: str, path: str, message: str) -> None:
+    registry = kit.registry_of(kit.COMPONENTS | {"systems": (kit.Chain, Nest)})
+    [found] = problems(write(("type: chain, atoms: 2", f"type: nest, {option}")), registry)
+    assert found.startswith("p.yaml:7:")
+    assert f": systems.short.{path}: " in found
+    assert message in found
 
 
 def test_an_empty_registry_says_so(write: Write) -> None:
