@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
-from ase.build import molecule
-from ase.data import atomic_masses
 
 from mdprotocol.components import Report, RunRow
 from mdprotocol.report.build import draw
-from mdprotocol.variables import RUN_VARIABLES
+from mdprotocol.testing.datasets import make_run
+from mdprotocol.testing.structures import molecule_structure
 from mdprotocol.verdicts import (
     CellResult,
     CriterionResult,
@@ -32,39 +31,18 @@ SIMULATION = "nve_10ps"
 NASTY = "a|b\n<script>alert(1)</script>=cmd()"
 
 
-def dataset(row: RunRow, frames: int = 60, samples: int = 6) -> xr.Dataset:
-    """A run with the variables of a real one: atoms that vibrate about a molecule, energy with a small drift."""
-    random = np.random.default_rng(_seed(row))
-    atoms = molecule(NAMES.get(row.system, "H2O"))
-    n, time = len(atoms), np.arange(frames) * 10.0
-    wave = np.sin(time[:, None, None] * random.uniform(0.05, 0.3, (1, n, 3)) + random.uniform(0, 6, (1, n, 3)))
-    position = atoms.positions + 0.02 * math.sqrt(row.temperature_K / 100) * wave
-    force = random.normal(0, 1.0, (frames, n, 3))
-    chosen = np.linspace(0, frames - 1, samples).astype(int)
-    energy = -100 + 2e-8 * n * time + 1e-4 * n * random.normal(size=frames)
-    values = {
-        "position": position,
-        "velocity": np.gradient(position, 10.0, axis=0),
-        "force": force,
-        "total_energy": energy,
-        "conserved_energy": energy,
-        "temperature": row.temperature_K * (1 + 0.2 * random.normal(size=frames)),
-        "sample_frame": chosen,
-        "reference_force": force[chosen] + random.normal(0, 0.05, (samples, n, 3)),
-    }
-    variables = {
-        name: (RUN_VARIABLES[name].dims, value, {"units": RUN_VARIABLES[name].units}) for name, value in values.items()
-    }
-    coords = {
-        "time": ("frame", time),
-        "atomic_number": ("atom", atoms.numbers),
-        "mass": ("atom", atomic_masses[atoms.numbers]),
-    }
-    return xr.Dataset(variables, coords, {"outcome": row.outcome})
-
-
-def _seed(row: RunRow) -> list[int]:
-    return [*row.system.encode(), int(row.temperature_K), row.replica]
+def dataset(row: RunRow, frames: int = 61, reference_every: int = 12) -> xr.Dataset:
+    """The dataset of a run, of its own seed: a small drift, and force errors of 0.05 eV/Å."""
+    return make_run(
+        molecule_structure(NAMES.get(row.system, "H2O")),
+        frames=frames,
+        temperature_K=row.temperature_K,
+        drift_meV_per_atom_ps=0.02,
+        energy_noise_meV=0.1,
+        reference_every=reference_every,
+        seed=sum(f"{row.system}{row.temperature_K:g}".encode()) + row.replica,
+        outcome=row.outcome,
+    )
 
 
 def rows(model: str, replicas: int = 2, failed: Sequence[int] = (), missing: Sequence[int] = ()) -> list[RunRow]:

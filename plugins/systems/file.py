@@ -22,6 +22,7 @@ MAX_BYTES = 64 * 2**20
 REFUSED = frozenset({"bundletrajectory", "db", "gpw", "mysql", "postgresql", "py", "eon"})
 """Folders, databases, pickles, code."""
 COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip"})
+XYZ = frozenset({"xyz", "extxyz"})
 MDL = frozenset({"sdf", "mol"})
 
 
@@ -40,6 +41,8 @@ class File(SourceWithCell):
         file = base / self.path
         data = _content(self.path, file)
         form = self._format(file)
+        if form in XYZ:
+            _check_xyz(self.path, data)
         atoms = self._read(file, form)
         source = {"source": f"file {self.path}", "sha256": hashlib.sha256(data).hexdigest(), "format": form}
         charge = mdl_charge(data) if form in MDL else 0
@@ -74,6 +77,20 @@ class File(SourceWithCell):
         if not isinstance(found, Atoms):
             raise StructureError(f"{self.path}: holds no structure")
         return found
+
+
+def _check_xyz(shown: str, data: bytes) -> None:
+    """Each frame has the lines that its first line promises: ASE's reader counts to any number that stands there."""
+    lines, first = data.splitlines(), 0
+    while first < len(lines) and re.fullmatch(rb"\s*\d{1,18}\s*", lines[first]):
+        atoms = int(lines[first])
+        if first + 2 + atoms > len(lines):
+            raise StructureError(
+                f"{shown}: line {first + 1} says {atoms} atoms, but only {max(len(lines) - first - 2, 0)} lines follow"
+            )
+        first += 2 + atoms
+    if first == 0:
+        raise StructureError(f"{shown}: not a sound xyz file: the first line must be the number of atoms")
 
 
 def mdl_charge(data: bytes) -> int:

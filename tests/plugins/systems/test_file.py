@@ -94,11 +94,11 @@ def test_format_can_be_named(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "kind of file|not a sound"),
-        ("2\n\nH 0 0 0\n", "not a sound extxyz file"),
+        ("2\n\nH 0 0 0\n", "line 1 says 2 atoms, but only 1 lines follow"),
         ("2\n\nH 0 0 0\nQq 0 0 1\n", "not a sound|no known element"),
         ("2\n\nH 0 0 0\nH 0 0 nan\n", "not numbers"),
         ("2\n\nH 0 0 0\nH 0 0 0.2\n", "0.200 Å apart"),
-        ("99999999999\n\nH 0 0 0\n", "not a sound|no structure"),
+        ("99999999999\n\nH 0 0 0\n", "line 1 says 99999999999 atoms"),
         ("\x00\x01\x02", "kind of file|not a sound"),
     ],
 )
