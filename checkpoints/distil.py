@@ -14,10 +14,11 @@ sys.path.insert(0, str(HERE))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch  # noqa: E402
-from mdprotocol_plugins.painn.network import PaiNN  # noqa: E402
 from recipe import card, dataset, training  # noqa: E402
 from recipe.batches import Data  # noqa: E402
 from recipe.memory import keep_freed_memory  # noqa: E402
+
+from mdprotocol_plugins.painn.network import PaiNN  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:

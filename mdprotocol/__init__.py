@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,5 @@ __all__ = ["Results", "__version__", "open_results"]
 def __getattr__(name: str) -> Any:
     """Load the public API at its first use: `import mdprotocol` costs nothing."""
     if name in ("Results", "open_results"):
-        from mdprotocol import store
-
-        return getattr(store, name)
+        return getattr(importlib.import_module("mdprotocol.store"), name)
     raise AttributeError(f"module 'mdprotocol' has no attribute '{name}'")

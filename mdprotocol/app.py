@@ -65,8 +65,11 @@ class Finished:
     """Runs that were computed now; 0 when everything was there already."""
 
 
-def prepare(source: Source) -> Prepared:
+def prepare(source: Source, *, files: bool = False) -> Prepared:
     """Read a protocol: document, then plugins, then validation.
+
+    Args:
+        files: the models' files must exist too; judging needs none of them.
 
     Raises:
         ProtocolError: with every problem and its place.
@@ -74,7 +77,7 @@ def prepare(source: Source) -> Prepared:
     """
     document = read_document(source.path, overrides=source.overrides)
     registry = build_registry([*source.plugins, *_allowed(document, source.allow_local)])
-    return Prepared(document, registry, validate(document, registry))
+    return Prepared(document, registry, validate(document, registry, files=files))
 
 
 def _allowed(document: Document, allow_local: Callable[[str], bool]) -> list[str]:
@@ -88,7 +91,7 @@ def _allowed(document: Document, allow_local: Callable[[str], bool]) -> list[str
 
 def check(source: Source) -> tuple[Prepared, Plan]:
     """Everything that can be known without a simulation; raises like `prepare` and `make_plan`."""
-    prepared = prepare(source)
+    prepared = prepare(source, files=True)
     return prepared, make_plan(prepared.protocol, prepared.base, prepared.registry, document=prepared.document)
 
 
@@ -165,10 +168,11 @@ def _simulate(
     setup = functools.partial(worker.prepare_worker, prepared.registry.sources)
     serial = _executor(prepared.registry, "serial")
     chosen = prepared.protocol.executor or _executor(prepared.registry, "processes")
-    for executor, work, tasks in (
+    stages: tuple[tuple[Executor, Any, Sequence[Any]], ...] = (
         (serial, worker.probe_task, probes),
         (chosen, worker.batch_task, batches),
-    ):
+    )
+    for executor, work, tasks in stages:
         if tasks:
             jobs = [(task, folder.root) for task in tasks]
             for result in executor.execute(work, jobs, on_event, setup):

@@ -1,10 +1,10 @@
 """The whole extension surface. A plugin is a module with any of these hooks; each returns component classes.
 
-    from mdprotocol.api import hookimpl
+from mdprotocol.api import hookimpl
 
-    @hookimpl
-    def mdprotocol_metrics():
-        return [MyMetric]
+@hookimpl
+def mdprotocol_metrics():
+    return [MyMetric]
 """
 
 from __future__ import annotations

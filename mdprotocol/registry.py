@@ -109,7 +109,7 @@ def _origin(point: importlib.metadata.EntryPoint) -> str:
 
 def _load_entry_point(point: importlib.metadata.EntryPoint) -> ModuleType:
     try:
-        return point.load()  # type: ignore[no-any-return]
+        return point.load()
     except Exception as error:
         raise PluginError(f"plugin {_origin(point)} cannot be loaded: {type(error).__name__}: {error}") from error
 
@@ -172,7 +172,7 @@ def _collect(manager: pluggy.PluginManager) -> Mapping[str, Mapping[str, Registe
 def _classes_of(implementation: pluggy.HookImpl, kind: str, base: type[Component]) -> list[type[Component]]:
     where = f"plugin {implementation.plugin_name}, hook mdprotocol_{kind}"
     try:
-        classes = list(implementation.function())
+        classes: list[type[Component]] = list(implementation.function())  # type: ignore[call-overload]
     except Exception as error:
         raise PluginError(f"{where}: {type(error).__name__}: {error}") from error
     for item in classes:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mdprotocol_plugins.painn.network import all_pairs
 from torch import Tensor
+
+from mdprotocol_plugins.painn.network import all_pairs
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mdprotocol_plugins.painn.network import PaiNN
 
+from mdprotocol_plugins.painn.network import PaiNN
 from recipe.batches import Data
 from recipe.training import predict
 

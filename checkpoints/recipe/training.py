@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from mdprotocol_plugins.painn.network import Architecture, PaiNN
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
+from mdprotocol_plugins.painn.network import Architecture, PaiNN
 from recipe.batches import Data, Molecules
 
 ELEMENTS = (1, 6, 7, 8)

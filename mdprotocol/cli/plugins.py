@@ -61,7 +61,9 @@ def _lines(registry: Registry) -> Iterator[str]:
         yield f"  {entry.name:<20} {facts['summary']}"
         yield f"    from    {entry.origin}"
         for name, option in facts["options"].items():
-            default = f" = {json.dumps(option['default'], ensure_ascii=False)}" if "default" in option else " (required)"
+            default = (
+                f" = {json.dumps(option['default'], ensure_ascii=False)}" if "default" in option else " (required)"
+            )
             yield f"    option  {name}: {option['type']}{default}"
         for name, quantity in facts.get("quantities", {}).items():
             yield f"    gives   {entry.name}.{name} [{quantity['units']}]  {quantity['meaning']}"

@@ -1,9 +1,8 @@
 """Executors: one a file."""
 
+from mdprotocol.api import Executor, hookimpl
 from mdprotocol_plugins.executors.processes import Processes
 from mdprotocol_plugins.executors.serial import Serial
-
-from mdprotocol.api import Executor, hookimpl
 
 
 @hookimpl

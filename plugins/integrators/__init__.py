@@ -1,11 +1,10 @@
 """Integrators: one a file."""
 
+from mdprotocol.api import Integrator, hookimpl
 from mdprotocol_plugins.integrators.bussi import Bussi
 from mdprotocol_plugins.integrators.langevin import Langevin
 from mdprotocol_plugins.integrators.nose_hoover import NoseHoover
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet
-
-from mdprotocol.api import Integrator, hookimpl
 
 
 @hookimpl

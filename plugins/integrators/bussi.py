@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal
 
-from mdprotocol_plugins.integrators.velocity_verlet import verlet
 from pydantic import Field
 
 from mdprotocol.api import KB_EV_PER_K, Integrator, MDState, RandomStreams
+from mdprotocol_plugins.integrators.velocity_verlet import verlet
 
 SMALLEST_KINETIC_EV = 1e-12
 """A copy at rest cannot be rescaled; it is left at rest."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from mdprotocol_plugins.integrators.velocity_verlet import verlet
 from pydantic import Field
 
 from mdprotocol.api import KB_EV_PER_K, Integrator, MDState, RandomStreams
+from mdprotocol_plugins.integrators.velocity_verlet import verlet
 
 if TYPE_CHECKING:
     import torch

@@ -1,5 +1,6 @@
 """Metrics: numbers from trajectories, from pairs of trajectories, and from short probes of the model itself."""
 
+from mdprotocol.api import Metric, hookimpl
 from mdprotocol_plugins.metrics.bond_lengths import BondLengths
 from mdprotocol_plugins.metrics.energy_drift import EnergyDrift
 from mdprotocol_plugins.metrics.energy_error import EnergyError
@@ -9,8 +10,6 @@ from mdprotocol_plugins.metrics.inference_time import InferenceTime
 from mdprotocol_plugins.metrics.resources import Resources
 from mdprotocol_plugins.metrics.stability import Stability
 from mdprotocol_plugins.metrics.temperature import Temperature
-
-from mdprotocol.api import Metric, hookimpl
 
 
 @hookimpl

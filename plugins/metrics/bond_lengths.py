@@ -8,11 +8,11 @@ import numpy as np
 import xarray as xr
 from ase.data import covalent_radii
 from ase.geometry import find_mic
-from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough, finite
 from pydantic import Field
 from scipy.stats import wasserstein_distance
 
 from mdprotocol.api import ComparisonMetric, NotMeasurable, Quantity, Values
+from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough, finite
 
 
 class BondLengths(ComparisonMetric):

@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import xarray as xr
-from mdprotocol_plugins.metrics._series import atoms_of, enough, finite, sampled_frames
 
 from mdprotocol.api import MEV_PER_EV, Metric, Quantity, Values
+from mdprotocol_plugins.metrics._series import atoms_of, enough, finite, sampled_frames
 
 MIN_SAMPLES = 3
 """Labels below which removing their mean leaves too little to average."""

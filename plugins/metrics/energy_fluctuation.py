@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import xarray as xr
-from mdprotocol_plugins.metrics._series import MIN_FRAMES, atoms_of, enough, finite, fit_line, time_ps
 
 from mdprotocol.api import MEV_PER_EV, Metric, NotMeasurable, Quantity, Values
+from mdprotocol_plugins.metrics._series import MIN_FRAMES, atoms_of, enough, finite, fit_line, time_ps
 
 
 class EnergyFluctuation(Metric):

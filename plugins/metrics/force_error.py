@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 import xarray as xr
 from ase.data import chemical_symbols
-from mdprotocol_plugins.metrics._series import finite, fit_line, sampled_frames, time_ps
 from pydantic import Field
 
 from mdprotocol.api import Metric, NotMeasurable, Quantity, Values
+from mdprotocol_plugins.metrics._series import finite, fit_line, sampled_frames, time_ps
 
 
 class ForceError(Metric):

@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import xarray as xr
-from mdprotocol_plugins.metrics._series import enough, finite
 from pydantic import Field
 
 from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, ReferenceFailure, Subject, Topology, Values
+from mdprotocol_plugins.metrics._series import enough, finite
 
 MIN_CALLS = 20
 MS_PER_S = 1000.0

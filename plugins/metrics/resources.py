@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 import psutil
 import xarray as xr
-from mdprotocol_plugins.metrics._series import finite
 from pydantic import Field
 
 from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Subject, Topology, Values
+from mdprotocol_plugins.metrics._series import finite
 
 BYTES_PER_MB = 1.0e6
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import xarray as xr
-from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough, finite
 
 from mdprotocol.api import Metric, Quantity, Values
+from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough, finite
 
 
 class Temperature(Metric):

@@ -72,7 +72,9 @@ def load_state(path: Path) -> tuple[Sizes, dict[str, Tensor]]:
     content = _unpack(path)
     raw = content.get("model_state_dict")
     if not isinstance(raw, dict) or not raw:
-        raise CheckpointError(f"{path}: no 'model_state_dict' in it; its keys are {', '.join(map(str, list(content)[:8]))}")
+        raise CheckpointError(
+            f"{path}: no 'model_state_dict' in it; its keys are {', '.join(map(str, list(content)[:8]))}"
+        )
     state = {_bare(str(name)): value for name, value in raw.items()}
     sizes = _sizes(path, state, content.get("config"))
     _check(path, state, sizes)
@@ -134,7 +136,12 @@ def _cutoff(path: Path, config: Any) -> float:
     found = config.get("cutoff") if isinstance(config, dict) else None
     if found is None:
         return DEFAULT_CUTOFF_A
-    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found) or not 0.5 < found <= 20:
+    if (
+        isinstance(found, bool)
+        or not isinstance(found, int | float)
+        or not math.isfinite(found)
+        or not 0.5 < found <= 20
+    ):
         raise CheckpointError(f"{path}: cutoff {found!r} is not a length between 0.5 and 20 Å")
     return float(found)
 

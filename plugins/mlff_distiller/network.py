@@ -6,6 +6,8 @@ the last digit, because judging a model means judging what it computes.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +18,7 @@ UNIT_EPS = 1e-8
 
 def _mlp(*widths: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for k, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for k, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
         layers += [nn.SiLU()] if k else []
         layers.append(nn.Linear(inputs, outputs))
     return nn.Sequential(*layers)

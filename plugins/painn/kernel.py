@@ -14,6 +14,7 @@ what else is in the batch, to the last bit.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -181,9 +182,9 @@ class FusedKernel:
         species = self._species(np.asarray(numbers))
         counts = np.diff(offsets)
         chunks = _chunks(counts)
-        atoms = max((int(offsets[b] - offsets[a]) for a, b in zip(chunks, chunks[1:], strict=False)), default=0)
+        atoms = max((int(offsets[b] - offsets[a]) for a, b in itertools.pairwise(chunks)), default=0)
         bonds = counts * (counts - 1) // 2
-        pairs = max((int(bonds[a:b].sum()) for a, b in zip(chunks, chunks[1:], strict=False)), default=0)
+        pairs = max((int(bonds[a:b].sum()) for a, b in itertools.pairwise(chunks)), default=0)
         widths = np.array(loops.workspace_widths(self._hidden, self._read, self.architecture.blocks), dtype=np.int64)
         work = _aligned(int(widths.sum()) * max(atoms, 1))
         starts_in_work, atomic = np.zeros_like(widths), np.zeros(max(atoms, 1), dtype=np.float64)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from ase.data import chemical_symbols
-from mdprotocol_plugins.painn.checkpoint import Card, card_path, load_checkpoint
 from pydantic import Field, model_validator
 
 from mdprotocol.api import Evaluation, Evaluator, ForceField, Model, StructureError, Topology, UsageError
+from mdprotocol_plugins.painn.checkpoint import Card, card_path, load_checkpoint
 
 if TYPE_CHECKING:
     import torch
+
     from mdprotocol_plugins.painn.network import PaiNN
 
 LARGEST_FUSED = 100
@@ -87,6 +88,7 @@ class PainnForceField(ForceField):
     def _network(self, dtype: str, device: str) -> PaiNN:
         """The network, without gradients to its parameters; offsets and radii stay in float64."""
         import torch
+
         from mdprotocol_plugins.painn.network import Architecture, PaiNN
 
         if dtype not in self._networks:
@@ -99,6 +101,7 @@ class PainnForceField(ForceField):
 
     def _prepare_torch(self, topology: Topology, dtype: str, device: str) -> Evaluator:
         import torch
+
         from mdprotocol_plugins.painn.neighbours import neighbours_for
 
         network = self._network(dtype, device)

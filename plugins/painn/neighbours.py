@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from ase.geometry import complete_cell
 from ase.neighborlist import primitive_neighbor_list
-from mdprotocol_plugins.painn.network import all_pairs
 
 from mdprotocol.api import Topology
+from mdprotocol_plugins.painn.network import all_pairs
 
 LARGEST_COMPLETE = 100
 """Atoms of an open molecule up to which all its pairs are simply kept."""

@@ -330,10 +330,13 @@ def _repulsion(z_i, z_j, d, range_):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
-def _find_pairs(x, low, high, base, species, charges, ranges, spacing, intervals, cutoff, index, geometry, slopes, count):  # type: ignore
+def _find_pairs(
+    x, low, high, base, species, charges, ranges, spacing, intervals, cutoff, index, geometry, slopes, count
+):  # type: ignore
     """Appends the pairs of atoms low .. high - 1 within the cutoff; returns their number so far and the repulsion.
 
-    index (P, 3): local atoms i, j and the interval of the table; geometry (P * GEOMETRY); slopes (P, 6): d, dE/dd of the repulsion, dE/dt, dE/du.
+    index (P, 3): local atoms i, j and the interval of the table; geometry (P * GEOMETRY); slopes (P, 6): d, dE/dd of
+    the repulsion, dE/dt, dE/du.
     """
     energy = 0.0
     for i in range(low, high):
@@ -363,7 +366,7 @@ def _find_pairs(x, low, high, base, species, charges, ranges, spacing, intervals
 def _spread_forces(x, base, spacing, index, geometry, slopes, first, last, forces):  # type: ignore
     """Adds the forces of pairs first .. last - 1: r = x_j - x_i, dE/dr = dE/dd u + (1 - u u) dE/du / d."""
     for p in range(first, last):
-        i, j, at = index[p, 0] + base, index[p, 1] + base, p * GEOMETRY
+        i, j = index[p, 0] + base, index[p, 1] + base
         d = slopes[p, 0]
         # From positions, not from the float32 unit vector: the projection must be exact.
         ux, uy, uz = (x[j, 0] - x[i, 0]) / d, (x[j, 1] - x[i, 1]) / d, (x[j, 2] - x[i, 2]) / d

@@ -1,8 +1,7 @@
 """References: one a file. Every model can serve as a reference too."""
 
-from mdprotocol_plugins.references.tblite import TBLite
-
 from mdprotocol.api import Reference, hookimpl
+from mdprotocol_plugins.references.tblite import TBLite
 
 
 @hookimpl

@@ -1,13 +1,12 @@
 """Reporters: one kind of output each."""
 
+from mdprotocol.api import Reporter, hookimpl
 from mdprotocol_plugins.reporters.csv_file import CsvReporter
 from mdprotocol_plugins.reporters.figures import FiguresReporter
 from mdprotocol_plugins.reporters.html import HtmlReporter
 from mdprotocol_plugins.reporters.json_file import JsonReporter
 from mdprotocol_plugins.reporters.junit import JunitReporter
 from mdprotocol_plugins.reporters.markdown import MarkdownReporter
-
-from mdprotocol.api import Reporter, hookimpl
 
 
 @hookimpl

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mdprotocol_plugins.reporters._blocks import Banner, Block, Bullets, Code, Grid, Heading, Paragraph, Picture, Table
-
 from mdprotocol.api import Decision, ModelVerdict, Report, RunRow, numbers, summary, tables
+from mdprotocol_plugins.reporters._blocks import Banner, Block, Bullets, Code, Grid, Heading, Paragraph, Picture, Table
 
 MOST_FAILURES = 12
 """Failed runs shown; the rest is counted by cause."""

@@ -8,9 +8,9 @@ from importlib import resources
 from typing import Literal
 
 import jinja2
-from mdprotocol_plugins.reporters._document import document
 
 from mdprotocol.api import Report, Reporter, escape
+from mdprotocol_plugins.reporters._document import document
 
 
 class HtmlReporter(Reporter):

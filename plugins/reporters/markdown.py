@@ -6,10 +6,9 @@ import functools
 from collections.abc import Mapping
 from typing import Literal
 
+from mdprotocol.api import Report, Reporter, escape
 from mdprotocol_plugins.reporters._blocks import Banner, Block, Bullets, Code, Grid, Heading, Paragraph, Picture, Table
 from mdprotocol_plugins.reporters._document import document
-
-from mdprotocol.api import Report, Reporter, escape
 
 CODE_COLUMNS = {"run", "criterion", "quantity"}
 """Columns whose cells are names to type."""

@@ -8,9 +8,9 @@ from typing import Literal, cast
 
 from ase import Atoms
 from ase.io import read
-from mdprotocol_plugins.systems._shared import SourceWithCell, finish
 
 from mdprotocol.api import Structure, StructureError
+from mdprotocol_plugins.systems._shared import SourceWithCell, finish
 
 FOLDER = Path(__file__).parent / "geometries"
 

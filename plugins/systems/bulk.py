@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 import ase
 from ase.build import bulk
-from mdprotocol_plugins.systems._shared import Length, Source, finish
 from pydantic import Field
 
 from mdprotocol.api import Structure, StructureError
+from mdprotocol_plugins.systems._shared import Length, Source, finish
 
 Lattice = Literal[
     "sc", "fcc", "bcc", "tetragonal", "bct", "hcp", "rhombohedral", "orthorhombic", "mcl", "diamond", "zincblende",

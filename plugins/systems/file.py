@@ -13,10 +13,10 @@ import ase
 from ase import Atoms
 from ase.io import read
 from ase.io.formats import UnknownFileTypeError, filetype, ioformats
-from mdprotocol_plugins.systems._shared import SourceWithCell, finish, nearest
 from pydantic import Field
 
 from mdprotocol.api import Structure, StructureError
+from mdprotocol_plugins.systems._shared import SourceWithCell, finish, nearest
 
 MAX_BYTES = 64 * 2**20
 REFUSED = frozenset({"bundletrajectory", "db", "gpw", "mysql", "postgresql", "py", "eon"})

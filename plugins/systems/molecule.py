@@ -9,10 +9,10 @@ import ase
 from ase import Atoms
 from ase.build import molecule
 from ase.collections import g2
-from mdprotocol_plugins.systems._shared import SourceWithCell, finish, nearest
 from pydantic import Field
 
 from mdprotocol.api import Structure, StructureError
+from mdprotocol_plugins.systems._shared import SourceWithCell, finish, nearest
 
 
 class Molecule(SourceWithCell):

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ase import Atoms
-from mdprotocol_plugins.systems._shared import SourceWithCell, finish
 from pydantic import Field
 
 from mdprotocol.api import Structure, StructureError
+from mdprotocol_plugins.systems._shared import SourceWithCell, finish
 
 MAX_HEAVY_ATOMS = 500
 

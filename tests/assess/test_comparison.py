@@ -6,13 +6,13 @@ import json
 import math
 
 import pytest
-from mdprotocol_plugins.reporters.json_file import JsonReporter
 
 from mdprotocol.assess import compare_results
 from mdprotocol.assess.comparison import welch
 from mdprotocol.components import Report
 from mdprotocol.errors import StoreError
 from mdprotocol.store import ResultsFolder
+from mdprotocol_plugins.reporters.json_file import JsonReporter
 
 
 def test_welchs_p_value_of_a_known_pair():

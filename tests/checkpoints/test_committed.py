@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from ase.io import read
+
 from mdprotocol_plugins.painn.checkpoint import Card, load_checkpoint
 from mdprotocol_plugins.painn.network import Architecture, PaiNN, all_pairs, parameter_count
 

@@ -11,7 +11,12 @@ BROKEN = {
     "wrong unit": ("    duration_ps: 0.1", "    duration_fs: 100", 15, "duration_ps"),
     "unknown metric": ("metric: force_error.rmse", "metric: force_eror.rmse", 23, "force_error"),
     "duplicate key": ("    replicas: 3", "    replicas: 3\n    replicas: 4", 18, "replicas"),
-    "missing checkpoint": ("{type: tblite, method: GFN1-xTB}", "{type: painn, checkpoint: gone.safetensors}", 5, "gone.safe"),
+    "missing checkpoint": (
+        "{type: tblite, method: GFN1-xTB}",
+        "{type: painn, checkpoint: gone.safetensors}",
+        5,
+        "gone.safe",
+    ),
 }
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-FILES = ("protocol.yaml", "provenance.json", "measurements.nc", "verdict.json", "verdict.md", "verdict.csv", "report.html")
+FILES = (
+    "protocol.yaml",
+    "provenance.json",
+    "measurements.nc",
+    "verdict.json",
+    "verdict.md",
+    "verdict.csv",
+    "report.html",
+)
 
 
 @pytest.fixture

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine_kit import argon_cluster, equilibration, lennard_jones, run_loop, settings, springs, triangle
+
+from mdprotocol.engine.loop import Loop
+from mdprotocol.testing.structures import make_structure
 from mdprotocol_plugins.integrators.bussi import Bussi
 from mdprotocol_plugins.integrators.langevin import Langevin
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet
 
-from mdprotocol.engine.loop import Loop
-from mdprotocol.testing.structures import make_structure
-
 
 def energies(timestep_fs: float, duration_fs: float = 4000.0) -> np.ndarray:
-    run = settings(VelocityVerlet(), round(duration_fs / timestep_fs), timestep_fs, record_every=round(16 / timestep_fs))
+    run = settings(
+        VelocityVerlet(), round(duration_fs / timestep_fs), timestep_fs, record_every=round(16 / timestep_fs)
+    )
     return run_loop(lennard_jones(), argon_cluster(), run, temperature=20.0).recorder.series(0)[1]["total_energy"]
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from ase.build import molecule
-from mdprotocol_plugins.mlff_distiller.checkpoint import Sizes, load_state
-from mdprotocol_plugins.mlff_distiller.model import MLFFDistiller
-from mdprotocol_plugins.mlff_distiller.network import Student
 from scipy.spatial.transform import Rotation
 
 from mdprotocol.api import CheckpointError, Structure, StructureError, Topology
+from mdprotocol_plugins.mlff_distiller.checkpoint import Sizes, load_state
+from mdprotocol_plugins.mlff_distiller.model import MLFFDistiller
+from mdprotocol_plugins.mlff_distiller.network import Student
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "mlff_distiller"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the users' own checkpoint is not beside the project")
@@ -158,7 +158,10 @@ def damaged(path: Path, how: str, state: dict[str, torch.Tensor]) -> None:
         path.write_bytes(b"PK\x03\x04 nothing")
     elif how == "compressed":
         written(path.with_suffix(".whole"), "model.save", state)
-        with zipfile.ZipFile(path.with_suffix(".whole")) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        with (
+            zipfile.ZipFile(path.with_suffix(".whole")) as old,
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new,
+        ):
             for entry in old.infolist():
                 new.writestr(entry.filename, old.read(entry))
     elif how == "a list":
@@ -178,10 +181,21 @@ def damaged(path: Path, how: str, state: dict[str, torch.Tensor]) -> None:
 
 @pytest.mark.parametrize(
     "how",
-    ["code", "not a zip", "compressed", "a list", "missing tensor", "extra tensor", "wrong shape", "nan", "cutoff", "gone"],
+    [
+        "code",
+        "not a zip",
+        "compressed",
+        "a list",
+        "missing tensor",
+        "extra tensor",
+        "wrong shape",
+        "nan",
+        "cutoff",
+        "gone",
+    ],
 )
 def test_what_is_not_a_student_is_refused(tmp_path: Path, state, how: str, capsys) -> None:
     damaged(tmp_path / "bad.pt", how, state)
-    with pytest.raises(CheckpointError, match="bad.pt"):
+    with pytest.raises(CheckpointError, match=r"bad\.pt"):
         load(tmp_path / "bad.pt")
     assert "executed" not in capsys.readouterr().out

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mdprotocol_plugins.painn.checkpoint import ArchitectureCard, card_path, load_checkpoint, save_checkpoint
 
 from mdprotocol.api import CheckpointError
+from mdprotocol_plugins.painn.checkpoint import ArchitectureCard, card_path, load_checkpoint, save_checkpoint
 
 ARCHITECTURE = ArchitectureCard(hidden=8, blocks=1, radial=4, filter_width=6, cutoff_A=5.0, elements=(1, 6))
 

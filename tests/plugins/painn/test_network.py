@@ -7,8 +7,9 @@ import pytest
 import torch
 from ase.build import molecule
 from ase.data import covalent_radii
-from mdprotocol_plugins.painn.network import Architecture, PaiNN, all_pairs, parameter_count
 from torch import Tensor
+
+from mdprotocol_plugins.painn.network import Architecture, PaiNN, all_pairs, parameter_count
 
 CUTOFF = 5.0
 ELEMENTS = (1, 6, 7, 8)

@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+
 from mdprotocol_plugins.reporters.html import HtmlReporter
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+
 from mdprotocol_plugins.reporters.json_file import JsonReporter, finite
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from markdown_it import MarkdownIt
+
 from mdprotocol_plugins.reporters.markdown import MarkdownReporter
 
 

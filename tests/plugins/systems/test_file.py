@@ -12,10 +12,10 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.io import write
-from mdprotocol_plugins.systems import file as file_module
-from mdprotocol_plugins.systems.file import File, mdl_charge
 
 from mdprotocol.api import StructureError
+from mdprotocol_plugins.systems import file as file_module
+from mdprotocol_plugins.systems.file import File, mdl_charge
 
 ETHANOL = molecule("CH3CH2OH")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from mdprotocol_plugins.systems import Builtin, Bulk, File, Molecule, Smiles
-from mdprotocol_plugins.systems._shared import MAX_ATOMS, SourceWithCell, finish
 from pydantic import ValidationError
 
 from mdprotocol.api import StructureError
 from mdprotocol.registry import build_registry
+from mdprotocol_plugins.systems import Builtin, Bulk, File, Molecule, Smiles
+from mdprotocol_plugins.systems._shared import MAX_ATOMS, SourceWithCell, finish
 
 BASE = Path()
 

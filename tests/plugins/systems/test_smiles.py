@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mdprotocol_plugins.systems.smiles import Smiles
 
 from mdprotocol.api import StructureError
+from mdprotocol_plugins.systems.smiles import Smiles
 
 BASE = Path()
 

@@ -1,0 +1,284 @@
+"""PaiNN as a model: exact forces, symmetries, batches, cells, kernels, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from mdprotocol.api import CheckpointError, Structure, StructureError, Topology, UsageError
+from mdprotocol.registry import build_registry
+from mdprotocol.testing import make_structure, molecule_structure
+from mdprotocol.testing.checks import check_batch, check_force_field, check_gradient
+from mdprotocol_plugins.painn import kernel as kernel_module
+from mdprotocol_plugins.painn.checkpoint import ArchitectureCard, save_checkpoint
+from mdprotocol_plugins.painn.model import PainnModel
+from mdprotocol_plugins.painn.network import Architecture, PaiNN
+
+SIZES = ArchitectureCard(hidden=16, blocks=2, radial=8, filter_width=12, cutoff_A=3.0, elements=(1, 6, 8))
+ETHANOL = molecule_structure("CH3CH2OH", rattle_A=0.05)
+ORIGINAL = Path(__file__).parents[3] / "checkpoints" / "original.safetensors"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with a checkpoint of random weights, loud enough that every path through the network counts."""
+    torch.manual_seed(3)
+    network = PaiNN(Architecture(**SIZES.model_dump()))
+    state = {name: 1.3 * value.numpy() for name, value in network.state_dict().items()}
+    state["atomic_energy"] = np.array([-10.0, -40.0, -100.0])
+    folder = tmp_path_factory.mktemp("checkpoint")
+    save_checkpoint(folder / "small.safetensors", "small", SIZES, state, {})
+    return folder
+
+
+def load(folder: Path, **options):
+    return PainnModel(checkpoint="small.safetensors", **options).load(folder)
+
+
+@pytest.fixture(scope="module")
+def exact(folder):
+    return load(folder, dtype="float64")
+
+
+def box(copies: tuple[int, int, int] = (1, 1, 1), length: float = 3.4) -> Structure:
+    """Water in a box narrower than two cutoffs, so that atoms meet several images; repeated."""
+    water = molecule_structure("H2O", rattle_A=0.05)
+    shifts = np.array([[a, b, c] for a in range(copies[0]) for b in range(copies[1]) for c in range(copies[2])])
+    positions = (shifts[:, None] * length + water.positions[None]).reshape(-1, 3)
+    return make_structure(np.tile(water.numbers, len(shifts)), positions, cell=length * np.array(copies, dtype=float))
+
+
+def test_molecules_pass_all_checks(exact) -> None:
+    check_force_field(exact, ETHANOL)
+
+
+def test_crystals_pass_all_checks(exact) -> None:
+    check_force_field(exact, box())
+
+
+def test_slabs_pass_all_checks(exact) -> None:
+    check_force_field(exact, dataclasses.replace(box(), pbc=np.array([True, False, True])))
+
+
+def test_skewed_cells_pass_all_checks(exact) -> None:
+    skewed = np.array([[3.4, 0, 0], [1.5, 3.2, 0], [-0.9, 1.1, 3.3]])
+    check_force_field(exact, dataclasses.replace(box(), cell=skewed))
+
+
+@pytest.mark.parametrize("copies", [(2, 1, 1), (2, 2, 2)])
+def test_a_supercell_has_the_energy_of_its_units(exact, copies) -> None:
+    energy, forces = exact.evaluate(box())
+    large, large_forces = exact.evaluate(box(copies))
+    count = int(np.prod(copies))
+    assert large == pytest.approx(count * energy, abs=1e-8)
+    assert np.allclose(large_forces, np.tile(forces, (count, 1)), atol=1e-8)
+
+
+def test_a_skewed_description_of_the_same_crystal_is_the_same(exact) -> None:
+    plain = box()
+    other = dataclasses.replace(plain, cell=np.array([[1, 0, 0], [2, 1, 0], [-1, 3, 1]]) @ plain.cell)
+    assert exact.evaluate(other)[0] == pytest.approx(exact.evaluate(plain)[0], abs=1e-8)
+
+
+def test_crossing_the_boundary_changes_nothing(exact) -> None:
+    structure = box((2, 1, 1))
+    moved = structure.positions.copy()
+    moved[4] += structure.cell[0] - 2 * structure.cell[2]
+    energy, forces = exact.evaluate(structure)
+    other, other_forces = exact.evaluate(structure, moved)
+    assert other == pytest.approx(energy, abs=1e-9)
+    assert np.allclose(forces, other_forces, atol=1e-9)
+
+
+def test_a_wide_box_is_as_good_as_none(exact) -> None:
+    wide = dataclasses.replace(ETHANOL, cell=30 * np.eye(3), pbc=np.ones(3, dtype=bool))
+    energy, forces = exact.evaluate(ETHANOL)
+    other, other_forces = exact.evaluate(wide)
+    assert other == pytest.approx(energy, abs=1e-10)
+    assert np.allclose(forces, other_forces, atol=1e-10)
+
+
+def test_mixed_batches_equal_single_copies(exact) -> None:
+    methane = molecule_structure("CH4", rattle_A=0.05)
+    check_batch(exact, [ETHANOL, methane, ETHANOL, molecule_structure("H2O", 0.1)], 1e-10)
+    check_batch(exact, [box(), ETHANOL, box((2, 1, 1))], 1e-10)
+
+
+def test_energy_does_not_depend_on_the_history_of_the_list(exact) -> None:
+    structure = box((2, 2, 1))
+    evaluate = exact.prepare(Topology.of([structure]))
+    random = np.random.default_rng(1)
+    x = structure.positions.copy()
+    for _ in range(12):
+        x = x + random.normal(scale=0.08, size=x.shape)
+        found = evaluate(torch.from_numpy(x))
+        energy, forces = exact.evaluate(structure, x)
+        assert float(found.energy[0]) == energy
+        assert np.array_equal(found.forces.numpy(), forces)
+
+
+def test_broken_positions_give_nan_for_their_copy_only(exact) -> None:
+    for structure in (ETHANOL, box()):
+        evaluate = exact.prepare(Topology.of([structure, structure]))
+        x = torch.from_numpy(np.tile(structure.positions, (2, 1)))
+        sound = evaluate(x)
+        x[2, 1] = torch.nan
+        found = evaluate(x)
+        n = len(structure)
+        assert torch.isnan(found.energy).tolist() == [True, False]
+        assert bool(torch.isnan(found.forces[:n]).all())
+        assert torch.allclose(found.forces[n:], sound.forces[n:])
+        assert torch.isnan(exact.prepare(Topology.of([structure]))(x[:n]).energy).all()
+
+
+def test_float32_is_close_to_float64(folder, exact) -> None:
+    single = load(folder, kernel="torch")
+    energy, forces = exact.evaluate(ETHANOL)
+    other, other_forces = single.evaluate(ETHANOL)
+    assert other == pytest.approx(energy, abs=2e-5)
+    assert np.allclose(forces, other_forces, atol=1e-4)
+    check_gradient(single, ETHANOL, 2e-2)
+    assert (single.dtype, single.kernel, single.device) == ("float32", "torch", "cpu")
+
+
+def test_facts_of_the_model(folder, exact) -> None:
+    single = load(folder)
+    count = sum(np.prod(shape) for name, shape in SIZES.shapes().items() if name != "atomic_energy")
+    assert single.parameters == exact.parameters == count
+    assert exact.weights_bytes == 2 * single.weights_bytes == 8 * (count + 3)
+    names = [file.name for file in PainnModel(checkpoint="small.safetensors").files(folder)]
+    assert names == ["small.safetensors", "small.json"]
+
+
+def test_unknown_elements_and_charges_are_refused(folder, exact) -> None:
+    with pytest.raises(StructureError, match="not trained on N, Ar; it knows H, C, O"):
+        exact.prepare(Topology.of([make_structure([7, 18, 1], np.eye(3))]))
+    with pytest.raises(StructureError, match="neutral systems only, not charge -1"):
+        exact.prepare(Topology.of([dataclasses.replace(ETHANOL, charge=-1)]))
+    with pytest.raises(StructureError, match="not trained on N"):
+        load(folder, kernel="fused").prepare(Topology.of([molecule_structure("NH3")]))
+
+
+def test_damaged_and_missing_checkpoints(folder, tmp_path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        PainnModel(checkpoint="none.safetensors").load(tmp_path)
+    data = bytearray((folder / "small.safetensors").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "small.safetensors").write_bytes(data)
+    (tmp_path / "small.json").write_bytes((folder / "small.json").read_bytes())
+    with pytest.raises(CheckpointError, match="SHA-256"):
+        PainnModel(checkpoint="small.safetensors").load(tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_missing_device_is_named(folder) -> None:
+    with pytest.raises(UsageError, match="no such device"):
+        load(folder, device="cuda")
+    assert load(folder, device="auto").device == "cpu"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_cuda_device_agrees(folder, exact) -> None:
+    on_gpu = load(folder, device="cuda", dtype="float64")
+    check_force_field(on_gpu, ETHANOL)
+    assert np.allclose(on_gpu.evaluate(box())[1], exact.evaluate(box())[1], atol=1e-9)
+
+
+# -------------------------------------------------------------------------------------------------------- fused
+
+
+def fused_or_skip(folder: Path):
+    try:
+        kernel_module._loops()
+    except kernel_module.KernelUnavailable as error:
+        pytest.skip(str(error))
+    return load(folder)
+
+
+def test_fused_kernel_is_taken_and_agrees(folder, exact) -> None:
+    found = fused_or_skip(folder)
+    energy, forces = found.evaluate(ETHANOL)
+    expected, expected_forces = exact.evaluate(ETHANOL)
+    assert (found.kernel, found.notices) == ("fused", ())
+    assert energy == pytest.approx(expected, abs=1e-4)
+    assert np.allclose(forces, expected_forces, atol=1e-3)
+    check_batch(found, [ETHANOL, molecule_structure("CH4"), ETHANOL], 0.0)
+
+
+def test_torch_is_taken_where_the_fused_kernel_cannot(folder) -> None:
+    found = fused_or_skip(folder)
+    found.evaluate(box())
+    assert (found.kernel, found.notices) == ("torch", ())
+    found.evaluate(ETHANOL)
+    assert found.kernel == "fused"
+
+
+def test_fused_by_name_says_what_it_cannot(folder) -> None:
+    fused_or_skip(folder)
+    found = load(folder, kernel="fused")
+    assert np.isfinite(found.evaluate(ETHANOL)[0])
+    with pytest.raises(StructureError, match="open systems only"):
+        found.evaluate(box())
+    chain = make_structure([6] * 101, np.arange(101)[:, None] * np.array([[1.5, 0, 0]]))
+    with pytest.raises(StructureError, match="up to 100 atoms"):
+        found.evaluate(chain)
+    for options in ({"dtype": "float64"}, {"device": "cuda"}):
+        with pytest.raises(ValidationError, match="float32 on the cpu"):
+            PainnModel(checkpoint="x", kernel="fused", **options)
+
+
+class Missing:
+    def __init__(self, *_) -> None:
+        raise kernel_module.KernelUnavailable("no numba here")
+
+
+class Wrong(kernel_module.FusedKernel):
+    """A kernel whose forces are 1 % off."""
+
+    def prepare(self, numbers, offsets):
+        inner = super().prepare(numbers, offsets)
+
+        def evaluate(positions):
+            energy, forces = inner(positions)
+            return energy, 1.01 * forces
+
+        return evaluate
+
+
+@pytest.mark.parametrize(("kernel", "reason"), [(Missing, "no numba here"), (Wrong, "differ from plain torch")])
+def test_a_fused_kernel_that_is_missing_or_wrong_is_not_used(folder, exact, monkeypatch, kernel, reason) -> None:
+    fused_or_skip(folder)
+    monkeypatch.setattr(kernel_module, "FusedKernel", kernel)
+    found = load(folder)
+    for _ in range(2):
+        assert np.allclose(found.evaluate(ETHANOL)[1], exact.evaluate(ETHANOL)[1], atol=1e-4)
+    assert found.kernel == "torch"
+    assert len(found.notices) == 1
+    assert reason in found.notices[0]
+    with pytest.raises(UsageError, match=reason):
+        load(folder, kernel="fused").evaluate(ETHANOL)
+
+
+def test_the_committed_checkpoint_through_the_component() -> None:
+    found = PainnModel(checkpoint=ORIGINAL.name, dtype="float64").load(ORIGINAL.parent)
+    assert abs(found.parameters / 427_292 - 1) < 0.01
+    check_force_field(found, molecule_structure("H2O", rattle_A=0.05))
+    fast = PainnModel(checkpoint=ORIGINAL.name).load(ORIGINAL.parent)
+    assert np.allclose(fast.evaluate(ETHANOL)[1], found.evaluate(ETHANOL)[1], atol=1e-3)
+
+
+def test_it_is_registered() -> None:
+    assert build_registry().entries["models"]["painn"].component is PainnModel

@@ -1,0 +1,110 @@
+"""Lists of pairs: each pair once, the same as by brute force over images, renewed only when needed."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from mdprotocol.api import Structure, Topology
+from mdprotocol.testing import make_structure
+from mdprotocol_plugins.painn.neighbours import LARGEST_COMPLETE, SKIN_A, SkinList, neighbours_for
+
+CUTOFF = 4.0
+
+
+def gas(count: int, cell, pbc, seed: int = 0) -> Structure:
+    """Atoms at random, also outside of the cell."""
+    spread = 6.0 if cell is None else 1.5 * np.abs(np.asarray(cell)).max()
+    x = np.random.default_rng(seed).uniform(-spread, spread, (count, 3))
+    return make_structure([1] * count, x, cell=cell, pbc=pbc)
+
+
+def brute_force(structure: Structure, reach: float) -> list[tuple[float, ...]]:
+    """Sorted vectors (with their atoms) of every pair nearer than `reach`, over 13³ images, each direction once."""
+    x, found = structure.positions, []
+    span = [range(-6, 7) if periodic else (0,) for periodic in structure.pbc]
+    for i, j in itertools.product(range(len(x)), repeat=2):
+        for image in itertools.product(*span):
+            vector = x[j] - x[i] + np.array(image) @ structure.cell
+            forwards = (i < j) or (i == j and image > (0, 0, 0))
+            if forwards and np.linalg.norm(vector) < reach:
+                found.append((i, j, *np.round(vector, 9) + 0.0))
+    return sorted(found)
+
+
+def listed(pairs, shifts, structure: Structure, reach: float) -> list[tuple[float, ...]]:
+    i, j = pairs.numpy()
+    vectors = structure.positions[j] - structure.positions[i] + (0 if shifts is None else shifts.numpy())
+    near = np.linalg.norm(vectors, axis=1) < reach
+    rows = zip(i[near], j[near], np.round(vectors[near], 9) + 0.0, strict=True)
+    return sorted((int(a), int(b), *vector) for a, b, vector in rows)
+
+
+@pytest.mark.parametrize(
+    ("cell", "pbc"),
+    [
+        ((9.0, 9.5, 10.0), True),
+        ((3.0, 3.5, 5.0), True),
+        ((3.0, 3.5, 5.0), (True, False, True)),
+        ([[4.0, 0, 0], [2.0, 4.0, 0], [-1.0, 1.5, 4.0]], True),
+        ((9.0, 9.0, 9.0), False),
+        (None, None),
+    ],
+)
+def test_equal_to_brute_force(cell, pbc) -> None:
+    structure = gas(6, cell, pbc)
+    pairs, shifts = SkinList(Topology.of([structure]), CUTOFF)(torch.from_numpy(structure.positions))
+    expected = brute_force(structure, CUTOFF)
+    assert len(expected) > 3
+    assert listed(pairs, shifts, structure, CUTOFF) == expected
+
+
+def test_a_list_with_skin_holds_until_an_atom_has_moved_half_of_it() -> None:
+    structure = gas(8, (7.0, 7.0, 7.0), True)
+    neighbours = SkinList(Topology.of([structure]), CUTOFF)
+    x = structure.positions.copy()
+    first, _ = neighbours(torch.from_numpy(x))
+    step = np.zeros_like(x)
+    step[3, 0] = 0.49 * SKIN_A
+    again, shifts = neighbours(torch.from_numpy(x + step))
+    assert again is first
+    moved = Structure(**{**structure.__dict__, "positions": x + step})
+    assert listed(again, shifts, moved, CUTOFF) == brute_force(moved, CUTOFF)
+    step[3, 0] = 0.51 * SKIN_A
+    assert neighbours(torch.from_numpy(x + step))[0] is not first
+
+
+def test_copies_have_lists_of_their_own() -> None:
+    one, two = gas(5, (6.0, 6.0, 6.0), True, 1), gas(7, (5.0, 5.0, 5.0), True, 2)
+    x = np.concatenate([one.positions, two.positions])
+    neighbours = SkinList(Topology.of([one, two]), CUTOFF)
+    pairs, _ = neighbours(torch.from_numpy(x))
+    assert ((pairs[0] < 5) == (pairs[1] < 5)).all()
+    before = pairs[:, pairs[0] < 5].clone()
+    x[7] += 1.0
+    after, _ = neighbours(torch.from_numpy(x))
+    assert torch.equal(after[:, after[0] < 5], before)
+
+
+def test_a_broken_copy_is_left_out_and_comes_back() -> None:
+    structure = gas(5, (6.0, 6.0, 6.0), True)
+    neighbours = SkinList(Topology.of([structure]), CUTOFF)
+    x = torch.from_numpy(structure.positions.copy())
+    sound = neighbours(x)[0].clone()
+    broken = x.clone()
+    broken[0, 0] = torch.inf
+    assert neighbours(broken)[0].shape == (2, 0)
+    assert torch.equal(neighbours(x)[0], sound)
+
+
+def test_small_open_molecules_keep_all_their_pairs() -> None:
+    small = gas(5, None, None)
+    neighbours = neighbours_for(Topology.of([small, small]), CUTOFF)
+    pairs, shifts = neighbours(torch.from_numpy(np.tile(small.positions, (2, 1))))
+    assert pairs.shape == (2, 20)
+    assert shifts is None
+    large = gas(LARGEST_COMPLETE + 1, None, None)
+    assert isinstance(neighbours_for(Topology.of([large]), CUTOFF), SkinList)
