@@ -12,11 +12,14 @@ from typing import Literal
 
 import numpy as np
 from ase.data import chemical_symbols
+from scipy.stats import gamma
 
 from mdprotocol.components import MDState, Structure, Topology
 from mdprotocol.engine.contacts import Pairs, Strangers, bonds
 from mdprotocol.protocol.schema import Guards
 from mdprotocol.units import KB_EV_PER_K
+
+THERMAL_TAIL = 1e-9
 
 Kind = Literal["nan", "runaway_temperature", "broken_bond", "new_bond", "model_error"]
 
@@ -27,6 +30,16 @@ class Failure:
 
     kind: Kind
     detail: str
+
+
+def thermal_limit(target_K: np.ndarray, dof: np.ndarray) -> np.ndarray:
+    """Kinetic temperature (B,) K that harmonic vibrations in equilibrium pass once in 10^9 draws.
+
+    The energy of `dof` harmonic vibrations drawn at T is kB T times a Gamma(dof) number, and at a turning point all of
+    it can be kinetic: 2E/(dof kB). Water has three vibrations, so 2,000 K in a sound run at 300 K is one draw in 400,
+    not a runaway; from some thirty degrees of freedom on, this bound is below the protocol's own.
+    """
+    return np.asarray(target_K * 2.0 * gamma.isf(THERMAL_TAIL, dof) / dof)
 
 
 class Watch:
@@ -71,6 +84,7 @@ class Watch:
         target = state.temperature.numpy()
         temperature = 2 * state.kinetic_energy().numpy() / (state.dof.numpy() * KB_EV_PER_K)
         limit = self._guards.max_temperature_factor * target + self._guards.max_temperature_offset_K
+        limit = np.maximum(limit, thermal_limit(target, state.dof.numpy()))
         for b in np.flatnonzero(alive & (temperature > limit)).tolist():
             text = f"kinetic temperature {temperature[b]:.0f} K, beyond {limit[b]:.0f} K (target {target[b]:g} K)"
             found.setdefault(b, Failure("runaway_temperature", text))

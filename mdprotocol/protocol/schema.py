@@ -42,7 +42,8 @@ class Guards(Section):
     """What ends a run early, as a failure with its cause."""
 
     max_temperature_factor: Annotated[float, Field(gt=1)] = 5.0
-    """Runaway: kinetic temperature above this multiple of the target plus `max_temperature_offset_K`."""
+    """Runaway: kinetic temperature above this multiple of the target plus `max_temperature_offset_K`, and above what a
+    molecule of few degrees of freedom reaches by chance in equilibrium (once in 10^9 draws)."""
     max_temperature_offset_K: Annotated[float, Field(ge=0)] = 500.0
     bond_stretch: Annotated[float, Field(gt=1)] | None = 1.8
     """Broken bond: an initial bond longer than this multiple of its initial length; null switches it off."""
