@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 from ase.data import chemical_symbols
-from scipy.stats import gamma
+from scipy.special import gammainccinv
 
 from mdprotocol.components import MDState, Structure, Topology
 from mdprotocol.engine.contacts import Pairs, Strangers, bonds
@@ -39,7 +39,7 @@ def thermal_limit(target_K: np.ndarray, dof: np.ndarray) -> np.ndarray:
     it can be kinetic: 2E/(dof kB). Water has three vibrations, so 2,000 K in a sound run at 300 K is one draw in 400,
     not a runaway; from some thirty degrees of freedom on, this bound is below the protocol's own.
     """
-    return np.asarray(target_K * 2.0 * gamma.isf(THERMAL_TAIL, dof) / dof)
+    return np.asarray(target_K * 2.0 * gammainccinv(dof, THERMAL_TAIL) / dof)
 
 
 class Watch:
@@ -83,8 +83,8 @@ class Watch:
     def _runaway(self, state: MDState, alive: np.ndarray, found: dict[int, Failure]) -> None:
         target = state.temperature.numpy()
         temperature = 2 * state.kinetic_energy().numpy() / (state.dof.numpy() * KB_EV_PER_K)
-        limit = self._guards.max_temperature_factor * target + self._guards.max_temperature_offset_K
-        limit = np.maximum(limit, thermal_limit(target, state.dof.numpy()))
+        bound = self._guards.max_temperature_factor * target + self._guards.max_temperature_offset_K
+        limit = np.maximum(bound, thermal_limit(target, state.dof.numpy()))
         for b in np.flatnonzero(alive & (temperature > limit)).tolist():
             text = f"kinetic temperature {temperature[b]:.0f} K, beyond {limit[b]:.0f} K (target {target[b]:g} K)"
             found.setdefault(b, Failure("runaway_temperature", text))

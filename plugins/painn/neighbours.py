@@ -64,6 +64,7 @@ class SkinList:
         x = where[atoms]
         if not (np.isfinite(x).all() and np.abs(x).max(initial=0.0) < 1e9):
             self._parts[b] = _NO_PAIRS  # the force field gives NaN where positions are not finite
+            self._made_at[atoms] = np.nan  # so that the list is made again when the copy comes back
             return
         i, j, images = _pairs(x, t.cells[b], t.pbc[b], self._reach)
         self._parts[b] = np.stack([i, j]) + atoms.start, images @ t.cells[b]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 BROKEN = {
-    "misspelt key": ("    timestep_fs: 0.5", "    timestp_fs: 0.5", 14, "timestep_fs"),
-    "wrong unit": ("    duration_ps: 0.1", "    duration_fs: 100", 15, "duration_ps"),
-    "unknown metric": ("metric: force_error.rmse", "metric: force_eror.rmse", 23, "force_error"),
-    "duplicate key": ("    replicas: 3", "    replicas: 3\n    replicas: 4", 18, "replicas"),
+    "misspelt key": ("    timestep_fs: 0.5", "    timestp_fs: 0.5", 12, "timestep_fs"),
+    "wrong unit": ("    duration_ps: 0.1", "    duration_fs: 100", 13, "duration_ps"),
+    "unknown metric": ("metric: force_error.rmse", "metric: force_eror.rmse", 21, "force_error"),
+    "duplicate key": ("    replicas: 3", "    replicas: 3\n    replicas: 4", 16, "replicas"),
     "missing checkpoint": (
         "{type: tblite, method: GFN1-xTB}",
         "{type: painn, checkpoint: gone.safetensors}",
@@ -41,7 +41,7 @@ def test_all_problems_at_once(cli, small: Path) -> None:
         text = text.replace(old, new)
     small.write_text(text, encoding="utf-8")
     error = cli("check", small).err
-    assert all(f"small.yaml:{line}:" in error for line in (14, 15, 23))
+    assert all(f"small.yaml:{line}:" in error for line in (12, 13, 21))
 
 
 def test_no_such_file(cli) -> None:

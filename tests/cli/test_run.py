@@ -53,7 +53,7 @@ def test_a_second_run_simulates_nothing_and_changes_no_run(cli, finished: Path, 
 
 def test_a_changed_threshold_is_judged_without_simulation(cli, finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("runs/**/*.nc")}
-    ended = cli("judge", "out", "--set", "criteria.forces.max=0.001")
+    ended = cli("judge", "out", "--set", "criteria.no_crash.max=-1")
     assert ended.code == 1
     assert _decision(finished) == "REJECTED"
     assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("runs/**/*.nc")}

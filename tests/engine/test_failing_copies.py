@@ -45,10 +45,10 @@ def test_the_others_go_on_bitwise_unchanged(integrator, how: str) -> None:
     hurt = run_loop(Sabotaged(springs(), 1, 20, how), triangle(), run, 3)
     assert [ending.failure is None for ending in hurt.endings] == [True, False, True]
     same(sound, hurt, (0, 2))
-    # Up to the failure the failed copy is unchanged too.
+    # Up to the failure, in the twentieth evaluation, the failed copy is unchanged too.
     time, frames = hurt.recorder.series(1)
-    np.testing.assert_array_equal(frames["position"][:3], sound.recorder.series(1)[1]["position"][:3])
-    assert 2 * 5.0 <= time[-1] <= hurt.endings[1].time_fs
+    np.testing.assert_array_equal(frames["position"][:2], sound.recorder.series(1)[1]["position"][:2])
+    assert 5.0 <= time[-1] <= hurt.endings[1].time_fs
 
 
 @pytest.mark.parametrize(

@@ -57,13 +57,13 @@ def test_not_finite(part: str, value: float) -> None:
 
 def test_runaway_temperature_counts_from_its_limit() -> None:
     state = state_of(WATER, WATER)
-    guards = Guards(max_temperature_factor=5.0, max_temperature_offset_K=500.0)
-    for copy, temperature in enumerate([1990.0, 2010.0]):
+    guards = Guards(max_temperature_factor=20.0, max_temperature_offset_K=0.0)
+    for copy, temperature in enumerate([5990.0, 6010.0]):
         state.velocities[3 * copy, 0] = (temperature * 9 * 8.617330e-5 / float(state.masses[3 * copy])) ** 0.5
     found = look(Watch(guards, [WATER] * 2), state)
     assert list(found) == [1]
     assert found[1].kind == "runaway_temperature"
-    assert "2010 K, beyond 2000 K (target 300 K)" in found[1].detail
+    assert "6010 K, beyond 6000 K (target 300 K)" in found[1].detail
 
 
 def test_broken_bond_counts_from_its_limit() -> None:

@@ -1,4 +1,4 @@
-"""ASE calculators as models: the same numbers as ASE, failures that stay with their copy, and nothing else is called."""
+"""ASE calculators as models: the same numbers as ASE, failures that stay with their copy, nothing else is called."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_data_files_are_given_as_paths_and_are_files_of_the_model(local, tmp_pat
         ("no_such_package_here:EMT", {}, "'no_such_package_here' is not installed"),
         ("ase.calculators.nothing:EMT", {}, "cannot be imported: ModuleNotFoundError"),
         ("ase.calculators.emt:EMTT", {}, "did you mean 'EMT'"),
-        ("ase.calculators.emt:EMT", {"speed": 3}, "does not take these arguments|cannot be made"),
+        ("ase.calculators.harmonic:SpringCalculator", {"speed": 3}, "does not take these arguments|cannot be made"),
         ("my_calculators:number", {}, "is a int"),
         ("my_calculators:Other", {}, "no ASE calculator"),
         ("my_calculators:nothing", {}, "gave a NoneType, which is no ASE calculator"),

@@ -17,7 +17,8 @@ CUTOFF = 4.0
 
 def gas(count: int, cell, pbc, seed: int = 0) -> Structure:
     """Atoms at random, also outside of the cell."""
-    spread = 6.0 if cell is None else 1.5 * np.abs(np.asarray(cell)).max()
+    periodic = cell is not None and np.any(pbc)
+    spread = 1.5 * np.abs(np.asarray(cell)).max() if periodic else 2.5
     x = np.random.default_rng(seed).uniform(-spread, spread, (count, 3))
     return make_structure([1] * count, x, cell=cell, pbc=pbc)
 
