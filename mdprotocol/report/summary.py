@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -54,7 +55,7 @@ def summary(report: Report, model: str) -> Table:
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for quantity, measured in used.items():
         for m in measured:
-            cells.setdefault(_place(m), {})[quantity] = numbers.measured(m.value, m.standard_error)
+            cells.setdefault(_place(m), {})[quantity] = value_of(dataclasses.replace(m, units=""))
     simulations = list(dict.fromkeys(place[0] for place in cells))
     columns = ("simulation", "system", "temperature", *(_title(q, measured) for q, measured in used.items()))
     rows = sorted(cells.items(), key=lambda row: simulations.index(row[0][0]))

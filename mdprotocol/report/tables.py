@@ -36,7 +36,9 @@ def _coordinate(dim: str, value: str | float) -> str:
 
 
 def value_of(measurement: Measurement) -> str:
-    """Value ± standard error and unit, or a dash."""
+    """Value ± standard error and unit, or a dash; a count of failed runs with the number of runs."""
+    if measurement.quantity.endswith(".crashed") and measurement.samples and not measurement.reason:
+        return f"{measurement.value:g} of {len(measurement.samples)}"
     return numbers.measured(measurement.value, measurement.standard_error, measurement.units)
 
 
@@ -104,7 +106,7 @@ def _cell_sentence(criterion: CriterionResult, cell: CellResult) -> str:
 
 @dataclass(frozen=True)
 class WorstRun:
-    """The run that came nearest to ending the matter, or ended it."""
+    """A run that failed, or that came nearest to a bound or went furthest beyond."""
 
     run: str
     text: str
@@ -119,16 +121,15 @@ def failures(rows: Sequence[RunRow]) -> Table:
     )
 
 
-def worst_run(report: Report, verdict: ModelVerdict) -> WorstRun | None:
-    """The earliest failure where there is one; else the run that uses most of a `must` (or else any) bound."""
+def worst_runs(report: Report, verdict: ModelVerdict) -> list[WorstRun]:
+    """A failed run where there is one, and the run that uses most of a `must` (or else any) bound."""
     failed = [row for row in report.runs if row.model == verdict.model and row.outcome == "failed"]
-    if failed:
-        return WorstRun(failed[0].run, f"failed: {failed[0].failure or 'no cause recorded'}")
+    worst = [WorstRun(row.run, f"failed: {row.failure or 'no cause recorded'}") for row in failed[:1]]
     for chosen in ([c for c in verdict.criteria if c.level is Level.MUST], verdict.criteria):
         found = max((run for c in chosen for run in _run_uses(c)), default=None, key=lambda item: item[0])
         if found is not None:
-            return WorstRun(found[1], found[2])
-    return None
+            return [*worst, WorstRun(found[1], found[2])]
+    return worst
 
 
 def _run_uses(criterion: CriterionResult) -> Iterator[tuple[float, str, str]]:

@@ -187,10 +187,12 @@ class PainnForceField(ForceField):
 
 
 def _spoil_broken(where: torch.Tensor, owner: torch.Tensor, energy: torch.Tensor, forces: torch.Tensor) -> None:
-    """NaN for copies with a position that is not finite: pairs may have been lost, and the rest looks plausible."""
+    """NaN for copies with a broken position: pairs have been lost, and the rest may look plausible."""
     import torch
 
-    broken = ~torch.isfinite(where).all(dim=1)
+    from mdprotocol_plugins.painn.neighbours import FARTHEST_A
+
+    broken = ~(where.abs() < FARTHEST_A).all(dim=1)
     if bool(broken.any()):
         copies = torch.unique(owner[broken])
         energy[copies] = torch.nan

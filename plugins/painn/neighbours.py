@@ -15,6 +15,8 @@ from mdprotocol_plugins.painn.network import all_pairs
 LARGEST_COMPLETE = 100
 """Atoms of an open molecule up to which all its pairs are simply kept."""
 SKIN_A = 0.6
+FARTHEST_A = 1e9
+"""Coordinates from here on are broken, like those that are no numbers: a search would need bins without end."""
 
 Neighbours = Callable[[torch.Tensor], tuple[torch.Tensor, "torch.Tensor | None"]]
 """Positions (N, 3) -> pairs (2, P), each once, and shifts (P, 3) Å to add to x_j - x_i (None where all are zero)."""
@@ -62,8 +64,8 @@ class SkinList:
         t = self._topology
         atoms = slice(int(t.offsets[b]), int(t.offsets[b + 1]))
         x = where[atoms]
-        if not (np.isfinite(x).all() and np.abs(x).max(initial=0.0) < 1e9):
-            self._parts[b] = _NO_PAIRS  # the force field gives NaN where positions are not finite
+        if not (np.abs(x) < FARTHEST_A).all():
+            self._parts[b] = _NO_PAIRS  # the force field gives NaN for broken copies
             self._made_at[atoms] = np.nan  # so that the list is made again when the copy comes back
             return
         i, j, images = _pairs(x, t.cells[b], t.pbc[b], self._reach)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import ctypes
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -57,6 +59,7 @@ class TBLiteForceField(ForceField):
 
     def __init__(self, options: TBLite) -> None:
         self._options, self._interface = options, _interface()
+        self._openmp = _openmp()
 
     def prepare(self, topology: Topology) -> Evaluator:
         import torch
@@ -70,11 +73,12 @@ class TBLiteForceField(ForceField):
         def evaluate(positions: torch.Tensor) -> Evaluation:
             x = positions.detach().cpu().numpy()
             energy, forces, errors = np.full(len(copies), np.nan), np.full(x.shape, np.nan), {}
-            for b, copy in enumerate(copies):
-                try:
-                    energy[b], forces[copy.atoms] = copy(x[copy.atoms])
-                except (RuntimeError, ValueError) as error:
-                    errors[b] = f"{self._options.method}: {error}"
+            with one_thread(self._openmp):
+                for b, copy in enumerate(copies):
+                    try:
+                        energy[b], forces[copy.atoms] = copy(x[copy.atoms])
+                    except (RuntimeError, ValueError) as error:
+                        errors[b] = f"{self._options.method}: {error}"
             return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces), errors)
 
         return evaluate
@@ -129,9 +133,33 @@ class _Copy:
         return calculator
 
 
+@contextlib.contextmanager
+def one_thread(openmp: Any) -> Iterator[None]:
+    """One OpenMP thread: more cost time on molecules of this size, and let the last digits change from call to call."""
+    if openmp is None:
+        yield
+        return
+    before = openmp.omp_get_max_threads()
+    openmp.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        openmp.omp_set_num_threads(before)
+
+
+def _openmp() -> Any:
+    """The OpenMP library that tblite is linked with (found through tblite's own extension); None where there is none."""
+    try:
+        from tblite import _libtblite
+
+        library = ctypes.CDLL(_libtblite.__file__)
+        return library if library.omp_get_max_threads() > 0 else None
+    except (AttributeError, ImportError, OSError):
+        return None
+
+
 def _interface() -> Any:
-    """tblite's Python interface; its OpenMP threads only cost time on molecules of this size."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    """tblite's Python interface."""
     try:
         import tblite.interface
     except (ImportError, OSError) as error:

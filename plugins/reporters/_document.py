@@ -95,11 +95,10 @@ def what_was_run(report: Report) -> Iterator[Block]:
     if report.runs:
         yield Grid(tables.simulations(report))
     yield from _failures(report)
-    worst = [(verdict.model, tables.worst_run(report, verdict)) for verdict in report.verdicts]
-    known = tuple((f"{run.run}", f"{run.text}") for _, run in worst if run is not None)
-    if known:
+    worst = [run for verdict in report.verdicts for run in tables.worst_runs(report, verdict)]
+    if worst:
         yield Heading("Worst run" if len(report.verdicts) < 2 else "Worst run of each model", 3)
-        yield Bullets(known)
+        yield Bullets(tuple((run.run, run.text) for run in worst))
 
 
 def _count(report: Report) -> str:

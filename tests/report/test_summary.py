@@ -18,7 +18,7 @@ def test_a_row_a_system_and_temperature():
     )
     assert len(table.rows) == 9
     assert table.rows[0] == (
-        "nve_10ps", "water", "100 K", "0.020 ± 0.002", "0.01 ± 0.02", "0",
+        "nve_10ps", "water", "100 K", "0.020 ± 0.002", "0.01 ± 0.02", "0 of 2",
     )  # fmt: skip
 
 

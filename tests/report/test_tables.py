@@ -59,23 +59,29 @@ def test_a_list_of_time_steps_is_found_by_its_expanded_name():
     assert tables._settings(report, "unknown") == ("—", "—")
 
 
-def test_a_failed_run_is_the_worst_run():
+def test_a_failed_run_is_the_worst_run_and_then_the_one_furthest_beyond_a_must_bound():
     report = reports.troubled_report()
-    worst = tables.worst_run(report, report.verdicts[0])
-    assert worst.run == "runs/tiny/alanine/nve_10ps/T500K_r0"
-    assert "broken_bond at 420 fs" in worst.text
+    failed, beyond = tables.worst_runs(report, report.verdicts[0])
+    assert failed.run == "runs/tiny/alanine/nve_10ps/T500K_r0"
+    assert "broken_bond at 420 fs" in failed.text
+    assert beyond.text.startswith("force_rmse is 0.46 eV/Å in this run, 230 %")
+
+
+def test_crashes_are_counted_among_the_runs():
+    verdict, _ = reports.troubled_verdict()
+    assert row(tables.criteria(verdict), "no_crash")["measured"] == "1 of 2"
 
 
 def test_without_failures_the_run_nearest_to_a_must_bound_is_the_worst():
     report = reports.sound_report()
-    worst = tables.worst_run(report, report.verdicts[0])
+    (worst,) = tables.worst_runs(report, report.verdicts[0])
     assert worst.run == "runs/original/alanine/nve_10ps/T500K_r1"
     assert worst.text == "force_rmse is 0.062 eV/Å in this run, 31 % of what ≤ 0.2 eV/Å allows"
 
 
 def test_no_runs_no_worst_run():
     report = reports.empty_report()
-    assert tables.worst_run(report, report.verdicts[0]) is None
+    assert tables.worst_runs(report, report.verdicts[0]) == []
 
 
 def test_the_measurement_table_has_a_column_for_every_dim_and_the_reasons():

@@ -71,13 +71,16 @@ class Material:
 
     @functools.cached_property
     def simulations(self) -> list[str]:
-        """Simulations that decide: those behind the criteria, `must` first; all of them where criteria name none."""
-        present = dict.fromkeys(r.simulation for r in self.report.runs if r.model == self.verdict.model)
+        """The simulations that decide (those behind the criteria, `must` first), and one more in which runs failed."""
+        own = [row for row in self.report.runs if row.model == self.verdict.model]
+        present = dict.fromkeys(row.simulation for row in own)
+        broken = {row.simulation for row in own if row.outcome == "failed"}
         order = (Level.MUST, Level.SHOULD, Level.NICE)
         criteria = sorted(self.verdict.criteria, key=lambda c: order.index(c.level))
         named = (str(cell.measurement.where.get("simulation")) for c in criteria for cell in c.cells)
         ranked = [name for name in dict.fromkeys([*named, *present]) if name in present]
-        return ranked[:MOST_SIMULATIONS]
+        more = [name for name in ranked[MOST_SIMULATIONS:] if name in broken]
+        return ranked[:MOST_SIMULATIONS] + more[:1]
 
     def bound(self, quantity: str, simulation: str) -> float | None:
         """The tightest upper bound on a quantity that a criterion sets in a simulation."""

@@ -83,7 +83,9 @@ def _draw_row(line: Any, snapshots: Snapshots) -> None:
         axes.set_axis_off()
         axes.set_title(f"{time:g} ps", fontsize=8, color=style.SOFT, fontweight="normal", loc="center")
     row = snapshots.row
-    label = f"{style.short(row.system, 16)}\n{row.temperature_K:g} K" + ("\nfailed" if row.outcome == "failed" else "")
+    label = f"{style.short(row.system, 16)}\n{row.temperature_K:g} K" + (
+        f"\n{style.short(row.simulation, 16)}\nfailed" if row.outcome == "failed" else ""
+    )
     line[0].text(-0.02, 0.5, label, transform=line[0].transAxes, ha="right", va="center", fontweight="bold")
 
 

@@ -142,6 +142,8 @@ def test_broken_positions_give_nan_for_their_copy_only(exact) -> None:
         assert bool(torch.isnan(found.forces[:n]).all())
         assert torch.allclose(found.forces[n:], sound.forces[n:])
         assert torch.isnan(exact.prepare(Topology.of([structure]))(x[:n]).energy).all()
+        x[2, 1] = 1e12
+        assert torch.isnan(evaluate(x).energy).tolist() == [True, False]
 
 
 def test_float32_is_close_to_float64(folder, exact) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from mdprotocol.api import HARTREE_EV, ReferenceFailure, StructureError, Topolog
 from mdprotocol.registry import build_registry
 from mdprotocol.testing import make_structure, molecule_structure
 from mdprotocol.testing.checks import check_batch, check_gradient, check_permutation, check_rotation, check_translation
-from mdprotocol_plugins.references.tblite import TBLite
+from mdprotocol_plugins.references.tblite import TBLite, one_thread
 
 WATER = molecule_structure("H2O", rattle_A=0.05)
 
@@ -68,6 +69,21 @@ def test_a_label_depends_on_its_geometry_alone(gfn2) -> None:
     again = evaluate(x)
     assert torch.equal(again.energy, first.energy)
     assert torch.equal(again.forces, first.forces)
+
+
+def test_threads_are_one_while_it_runs_and_as_before_after() -> None:
+    threads = types.SimpleNamespace(now=4)
+    openmp = types.SimpleNamespace(
+        omp_get_max_threads=lambda: threads.now, omp_set_num_threads=lambda n: setattr(threads, "now", n)
+    )
+    with one_thread(openmp):
+        assert threads.now == 1
+    with pytest.raises(ZeroDivisionError), one_thread(openmp):
+        _ = 1 / 0
+    assert threads.now == 4
+    before = torch.get_num_threads()
+    load().evaluate(WATER)
+    assert torch.get_num_threads() == before
 
 
 def test_a_failing_copy_stops_no_other(gfn2) -> None:

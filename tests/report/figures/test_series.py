@@ -1,8 +1,11 @@
 """Series for the figures: thinned without losing an extreme, and the formulas behind the panels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from mdprotocol.components import RunRow
 from mdprotocol.report.figures.parity import agreement
 from mdprotocol.report.figures.series import Material, running_mean, thin
 from mdprotocol.report.figures.structures import _aligned, _best_view, _bonds
@@ -81,3 +84,14 @@ def test_bonds_of_water():
 def test_numbers_that_are_not_there_are_not_drawn():
     x, y = thin(np.arange(4.0), np.array([0.0, np.nan, 2.0, np.inf]))
     assert (x.tolist(), y.tolist()) == ([0.0, 2.0], [0.0, 2.0])
+
+
+def test_a_simulation_with_failed_runs_is_shown_even_where_it_does_not_decide():
+    report = reports.sound_report()
+    extra = [
+        RunRow(f"x/{name}", "original", "water", name, 300.0, 0, "failed" if name == "e" else "completed")
+        for name in "abcdef"
+    ]
+    rows = [*report.runs, *extra]
+    material = Material(dataclasses.replace(report, runs=rows), report.verdicts[0])
+    assert material.simulations == ["nve_10ps", "a", "b", "e"]
