@@ -51,7 +51,7 @@ OF_A_MODEL = (
     _Drawing(
         "parity",
         "Forces of the model and of the reference",
-        "Every force component of every labelled frame of the runs above, all temperatures together; darker is denser "
+        "Every force component of every labelled frame of one simulation, all temperatures together; darker is denser "
         "(logarithmic).",
         parity.parity,
     ),

@@ -14,16 +14,17 @@ MOST_COLUMNS = 4
 
 
 def parity(material: Material) -> bytes:
-    """Density of force components, all temperatures and replicas of the deciding simulations together."""
+    """Density of force components of the simulation that decides most, all its temperatures and replicas together."""
     usable = [s for s in material.all if len(s.sample_time)]
     if not usable:
         raise NothingToDraw("no frame was given to the reference")
-    groups = grouped(usable, "system")
+    first = min((s.row.simulation for s in usable), key=material.simulations.index)
+    groups = grouped([s for s in usable if s.row.simulation == first], "system")
     columns = min(len(groups), MOST_COLUMNS)
     canvas, axes = style.panels(-(-len(groups) // columns), columns, height=3.0)
     for one, ((system,), found) in zip(axes.flat, groups.items(), strict=False):
         _panel(one, found)
-        one.set_title(style.short(system))
+        one.set_title(style.short(f"{system}, {first}"))
     for spare in axes.flat[len(groups) :]:
         spare.set_axis_off()
     for one in axes[:, 0]:
@@ -54,6 +55,6 @@ def _panel(axes: Any, found: Sequence[Series]) -> None:
     axes.set_ylim(-reach, reach)
     axes.set_aspect("equal")
     rmse, r2 = agreement(reference, model)
-    text = f"RMSE {rmse:.3f} eV/Å\nR² {r2:.4f}\n{reference.size:,} components"
+    text = f"RMSE {rmse:.2g} eV/Å\nR² {r2:.6f}\n{reference.size:,} components"
     axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=8)
     return None

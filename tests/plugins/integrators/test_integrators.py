@@ -7,16 +7,16 @@ import sys
 
 import numpy as np
 import pytest
-from engine_kit import argon_cluster, springs, triangle
+from engine_kit import argon_cluster, lennard_jones, springs, triangle
+from sampling_kit import simulate
+
+from mdprotocol.components import Integrator, Topology
+from mdprotocol.registry import build_registry
 from mdprotocol_plugins.integrators import mdprotocol_integrators
 from mdprotocol_plugins.integrators.bussi import Bussi
 from mdprotocol_plugins.integrators.langevin import Langevin
 from mdprotocol_plugins.integrators.nose_hoover import NoseHoover
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet
-from sampling_kit import simulate
-
-from mdprotocol.components import Integrator
-from mdprotocol.registry import build_registry
 
 ALL = [
     VelocityVerlet(),
@@ -54,12 +54,13 @@ def test_docstring_has_equations_source_and_conserved_quantity(integrator: Integ
 @every_integrator
 def test_conserved_energy_is_conserved_and_of_second_order(integrator: Integrator) -> None:
     def error(timestep: float) -> float:
-        series = simulate(integrator, round(8000 / timestep), timestep, T, every=round(40 / timestep))
+        # The noise differs from one time step to the next, so the thermostats need many copies to show their order.
+        series = simulate(integrator, round(4000 / timestep), timestep, T * 15, every=round(40 / timestep))
         return float(np.sqrt(np.mean((series.conserved - series.conserved[0]) ** 2)))
 
     errors = [error(20.0), error(10.0), error(5.0)]
-    assert 2.5 < errors[0] / errors[1] < 6.5
-    assert 2.5 < errors[1] / errors[2] < 6.5
+    assert 3.0 < errors[0] / errors[1] < 5.3
+    assert 3.0 < errors[1] / errors[2] < 5.3
 
 
 @pytest.mark.parametrize("integrator", ALL[1:], ids=NAMES[1:])
@@ -89,9 +90,7 @@ def test_langevin_says_that_it_does_not_conserve_momentum() -> None:
 def test_velocity_verlet_is_time_reversible() -> None:
     series = simulate(VelocityVerlet(), 300, 4.0, [20.0])
     state, cluster = series.state, argon_cluster()
-    evaluate = __import__("engine_kit").lennard_jones().prepare(
-        __import__("mdprotocol.components", fromlist=["Topology"]).Topology.of([cluster])
-    )
+    evaluate = lennard_jones().prepare(Topology.of([cluster]))
 
     def update_forces() -> None:
         found = evaluate(state.positions)
@@ -119,9 +118,5 @@ def test_weak_thermostats_become_velocity_verlet() -> None:
 
 
 def test_bussi_leaves_a_copy_at_rest_at_rest() -> None:
-    from sampling_kit import start
-
-    state = start(triangle(), [300.0], Bussi())
-    assert state.dof.tolist() == [3.0]
     still = simulate(Bussi(), 5, 0.5, [1e-30], structure=triangle(), force_field=springs())
     assert np.isfinite(still.conserved).all()

@@ -8,15 +8,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine_kit import argon_cluster, lennard_jones, springs
-from mdprotocol_plugins.integrators.bussi import Bussi
-from mdprotocol_plugins.integrators.langevin import Langevin
-from mdprotocol_plugins.integrators.nose_hoover import NoseHoover
 from sampling_kit import Series, simulate, thermal
 from scipy import stats
 
 from mdprotocol.components import Integrator
 from mdprotocol.testing.structures import make_structure
 from mdprotocol.units import KB_EV_PER_K
+from mdprotocol_plugins.integrators.bussi import Bussi
+from mdprotocol_plugins.integrators.langevin import Langevin
+from mdprotocol_plugins.integrators.nose_hoover import NoseHoover
 
 COPIES = 120
 COLD_AND_WARM = [10.0, 15.0] * (COPIES // 2)
@@ -62,7 +62,6 @@ def test_potential_energy_of_a_stiff_spring_is_half_kt(thermostat: Integrator) -
     temperatures = [300.0] * COPIES
     found = simulate(integrator, 4000, 1.0, temperatures, 40, pair, springs(30.0, 1.5))
     potential = thermal(found.total - found.kinetic, temperatures)[25:].mean(axis=0)
-    # <V> of d² weight in Langevin (rotation free); a line without rotation has plain kT/2. Both within a percent.
     assert potential.mean() == pytest.approx(0.5, abs=0.006 + 4 * potential.std(ddof=1) / COPIES**0.5)
 
 
@@ -77,10 +76,10 @@ def test_ensemble_at_two_temperatures_with_physical_validation(thermostat: Integ
     dof = float(found.state.dof[0])
     data = []
     for copies, target in ((slice(0, 60), 10.0), (slice(60, 120), 12.0)):
-        kinetic, total = found.kinetic[kept, copies].ravel(), found.total[kept, copies].ravel()
+        kinetic, total = found.kinetic[kept, copies].T.ravel(), found.total[kept, copies].T.ravel()
         data.append(_simulation_data(physical_validation, kinetic, total, dof, target))
         deviation = physical_validation.kinetic_energy.distribution(
-            data[-1], strict=False, bootstrap_repetitions=200, verbosity=0
+            data[-1], strict=False, bs_repetitions=200, bootstrap_seed=1, verbosity=0
         )
         assert max(abs(d) for d in deviation) < 4
     quantiles = physical_validation.ensemble.check(*data, verbosity=0)
