@@ -1,0 +1,144 @@
+"""Executors: every task gets its result or its exception; dying workers; Ctrl-C; nothing left running."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tasks_kit
+from pydantic import ValidationError
+
+from mdprotocol.components import Executor
+from mdprotocol.registry import build_registry
+from mdprotocol_plugins.executors.processes import Processes
+from mdprotocol_plugins.executors.serial import Serial
+
+EXECUTORS = [Serial(), Processes(workers=1), Processes(workers=2)]
+executors = pytest.mark.parametrize("executor", EXECUTORS, ids=["serial", "one worker", "two workers"])
+
+
+def run(executor: Executor, tasks: list[tuple[str, Any]], setup: Any = tasks_kit.setup) -> tuple[list[Any], list[Any]]:
+    events: list[Any] = []
+    return list(executor.execute(tasks_kit.work, tasks, events.append, setup)), events
+
+
+def test_registered() -> None:
+    assert {"serial", "processes"} <= set(build_registry().names("executors"))
+
+
+def test_options() -> None:
+    assert Processes(workers=3).count() == 3
+    assert Processes().count() >= 1
+    for wrong in (0, -1, "many", 1.5):
+        with pytest.raises(ValidationError):
+            Processes(workers=wrong)
+
+
+@executors
+def test_every_task_gets_its_result_or_its_exception(executor: Executor) -> None:
+    tasks = [("square", 2), ("raise", 7), ("square", 3), ("raise unpicklable", 0), ("square", 4)]
+    results, events = run(executor, tasks)
+    assert sorted(r for r in results if isinstance(r, int)) == [4, 9, 16]
+    errors = sorted((r for r in results if isinstance(r, Exception)), key=str)
+    assert "holds a lock" in str(errors[0])
+    assert isinstance(errors[1], ValueError)
+    assert str(errors[1]) == "task 7 is wrong"
+    assert sorted(map(str, events)) == sorted(str(("began", *task)) for task in tasks)
+
+
+@executors
+def test_no_tasks_no_results(executor: Executor) -> None:
+    assert run(executor, []) == ([], [])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_dies_loses_its_task_only(workers: int) -> None:
+    tasks = [("exit", 3), ("square", 2), ("kill", 0), ("square", 3), ("return unpicklable", 0)]
+    results, _ = run(Processes(workers=workers), tasks)
+    assert sorted(r for r in results if isinstance(r, int)) == [4, 9]
+    texts = " | ".join(sorted(str(r) for r in results if isinstance(r, Exception)))
+    assert "exit code 3" in texts
+    assert "killed" in texts
+    assert len(results) == 5
+
+
+def test_workers_are_set_up_once_on_one_thread_and_reused() -> None:
+    before = dict(os.environ)
+    results, _ = run(Processes(workers=1), [("facts", 0)] * 3)
+    assert dict(os.environ) == before
+    assert len({result["pid"] for result in results}) == 1
+    assert results[0]["pid"] != os.getpid()
+    for result in results:
+        assert result["ready"] == ["set up"]
+        assert result["threads"] == ["1", "1", "1"]
+
+
+def test_a_failing_setup_is_said_as_it_is() -> None:
+    with pytest.raises(ValueError, match="no such plugin"):
+        run(Processes(workers=2), [("square", 1)] * 3, tasks_kit.broken_setup)
+
+
+def alive(beats: list[Path]) -> bool:
+    """Whether anybody still writes to one of the files."""
+    before = [beat.read_text() for beat in beats]
+    time.sleep(0.5)
+    return [beat.read_text() for beat in beats] != before
+
+
+def wait_for(beats: list[Path]) -> None:
+    deadline = time.monotonic() + 60
+    while not all(beat.exists() and beat.read_text() for beat in beats):
+        assert time.monotonic() < deadline, "the workers never began"
+        time.sleep(0.05)
+
+
+def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
+    beat = tmp_path / "beat"
+    results = Processes(workers=2).execute(
+        tasks_kit.work, [("beat", str(beat)), ("square", 2)], lambda event: None, tasks_kit.setup
+    )
+    assert next(iter(results)) == 4
+    wait_for([beat])
+    results.close()  # type: ignore[attr-defined]
+    assert not alive([beat])
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("whom", ["group", "parent"])
+def test_ctrl_c_ends_the_workers(tmp_path: Path, whom: str) -> None:
+    """In a terminal everyone gets the signal; from a script the parent alone does. Neither leaves a worker behind."""
+    beats = [tmp_path / "a", tmp_path / "b"]
+    program = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import tasks_kit
+from mdprotocol_plugins.executors.processes import Processes
+if __name__ == "__main__":
+    tasks = [("beat", {str(beats[0])!r}), ("beat", {str(beats[1])!r})]
+    try:
+        list(Processes(workers=2).execute(tasks_kit.work, tasks, lambda event: None, tasks_kit.setup))
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    process = subprocess.Popen([sys.executable, str(script)], start_new_session=True, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(beats)
+        if whom == "group":
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert complaints == ""
+    assert not alive(beats)
