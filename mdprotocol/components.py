@@ -20,11 +20,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from mdprotocol.errors import NotMeasurable, ReferenceFailure
 from mdprotocol.verdicts import CriterionResult, Measurement, ModelVerdict
 
 if TYPE_CHECKING:
@@ -202,8 +203,6 @@ class ForceField(ABC):
         """
         import torch
 
-        from mdprotocol.errors import ReferenceFailure
-
         where = structure.positions if positions is None else positions
         result = self.prepare(Topology.of([structure]))(torch.as_tensor(np.ascontiguousarray(where, dtype=np.float64)))
         if result.errors:
@@ -354,18 +353,66 @@ class ComparisonMetric(Metric):
 
 
 @dataclass(frozen=True)
+class Dynamics:
+    """How one simulation of the protocol moves a system."""
+
+    simulation: str
+    integrator: Integrator
+    timestep_fs: float
+    temperatures_K: tuple[float, ...]
+
+
+class Propagate(Protocol):
+    """Short dynamics of the subject; its docstring is that of `mdprotocol.engine.propagate.propagate`."""
+
+    def __call__(
+        self,
+        integrator: Integrator,
+        timestep_fs: float,
+        steps: int,
+        *,
+        temperature_K: float = 300.0,
+        seed: int = 0,
+        record_every: int = 1,
+        positions: np.ndarray | None = None,
+        velocities: np.ndarray | None = None,
+    ) -> xr.Dataset: ...
+
+
+def _without_engine(*args: Any, **options: Any) -> xr.Dataset:
+    raise NotMeasurable(
+        "this subject was made without an engine; mdprotocol.testing.subjects.make_subject gives it one"
+    )
+
+
+@dataclass(frozen=True)
 class Subject:
-    """What a probe examines: a loaded model on one system."""
+    """What a probe examines: a loaded model on one system.
+
+    Attributes:
+        batch_sizes: batch sizes that the protocol's runs use for this system, smallest first.
+        reference: the teacher; None where the protocol has none, or the probe does not say `needs_reference`.
+        dynamics: how the protocol's simulations move this system; empty unless the probe says `needs_dynamics`.
+        propagate: short dynamics of the model on this system, as a dataset in the layout of a run.
+    """
 
     force_field: ForceField
     structure: Structure
     seed: int
     batch_sizes: tuple[int, ...] = (1,)
-    """Batch sizes that the protocol's runs use for this system, smallest first."""
+    reference: ForceField | None = None
+    dynamics: tuple[Dynamics, ...] = ()
+    propagate: Propagate = _without_engine
 
 
 class ProbeMetric(Metric):
-    """Base of metrics that need the model itself and no trajectory (timing, symmetry, parameters)."""
+    """Base of metrics that need the model itself and no trajectory (timing, symmetry, parameters).
+
+    What a probe says it needs is given to it in the `Subject`, and enters its identity: it is done again when that changes.
+    """
+
+    needs_reference: ClassVar[bool] = False
+    needs_dynamics: ClassVar[bool] = False
 
     @abstractmethod
     def probe(self, subject: Subject) -> xr.Dataset:

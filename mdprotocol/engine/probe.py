@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
-from mdprotocol.components import Subject
+from mdprotocol.components import ForceField, Structure, Subject
 from mdprotocol.engine import events
 from mdprotocol.engine.batch import Emit
+from mdprotocol.engine.propagate import propagate
 from mdprotocol.errors import MDProtocolError
-from mdprotocol.plan.types import ProbeBatch
+from mdprotocol.plan.types import Probe, ProbeBatch
 from mdprotocol.store import ResultsFolder
 
 
@@ -16,11 +18,12 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
     """Do every probe of a model and write its dataset; a probe that fails is reported and leaves no file."""
     folder = ResultsFolder(root)
     force_field = batch.component.load(Path(batch.base))
+    teacher = batch.reference.load(Path(batch.base)) if batch.reference else None
     for probe in batch.probes:
         label = f"{probe.model} {probe.system} {probe.metric}"
         emit(events.ProbeStarted(label))
-        subject = Subject(force_field, batch.structures[probe.system], probe.seed, probe.batch_sizes)
         try:
+            subject = _subject(probe, batch.structures[probe.system], force_field, teacher)
             dataset = probe.component.probe(subject)
             facts = {"identity": probe.identity, "model": probe.model, "system": probe.system, "metric": probe.metric}
             folder.write_dataset(probe.path, dataset.assign_attrs(facts))
@@ -30,3 +33,15 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
         except Exception as error:
             # A third party's probe must not take the others with it; its criterion will be NOT MEASURED.
             emit(events.ProbeFinished(label, problem=f"{type(error).__name__}: {error}"))
+
+
+def _subject(probe: Probe, structure: Structure, force_field: ForceField, teacher: ForceField | None) -> Subject:
+    return Subject(
+        force_field=force_field,
+        structure=structure,
+        seed=probe.seed,
+        batch_sizes=probe.batch_sizes,
+        reference=teacher if probe.component.needs_reference else None,
+        dynamics=probe.dynamics,
+        propagate=functools.partial(propagate, force_field, structure),
+    )

@@ -67,15 +67,22 @@ def make_batches(
 
 
 def make_probe_batches(
-    probes: Sequence[Probe], models: Mapping[str, Model], structures: Mapping[str, Structure], base: Path
+    probes: Sequence[Probe],
+    models: Mapping[str, Model],
+    reference: Model | None,
+    structures: Mapping[str, Structure],
+    base: Path,
 ) -> tuple[ProbeBatch, ...]:
     """One batch of probes for each model."""
-    names = list(dict.fromkeys(probe.model for probe in probes))
-    return tuple(_probe_batch(name, probes, models[name], structures, base) for name in names)
-
-
-def _probe_batch(
-    name: str, probes: Sequence[Probe], component: Model, structures: Mapping[str, Structure], base: Path
-) -> ProbeBatch:
-    own = tuple(probe for probe in probes if probe.model == name)
-    return ProbeBatch(name, component, own, {probe.system: structures[probe.system] for probe in own}, str(base))
+    return tuple(
+        ProbeBatch(
+            model=name,
+            component=models[name],
+            probes=own,
+            structures={probe.system: structures[probe.system] for probe in own},
+            base=str(base),
+            reference=reference if any(probe.component.needs_reference for probe in own) else None,
+        )
+        for name in dict.fromkeys(probe.model for probe in probes)
+        if (own := tuple(probe for probe in probes if probe.model == name))
+    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from mdprotocol.components import ProbeMetric
+from mdprotocol.components import Dynamics, ProbeMetric
 from mdprotocol.plan.batches import batch_sizes
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.metrics import metrics_of
@@ -115,7 +115,8 @@ def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
     A model is probed on the systems that its runs use, or on all where it has no runs.
     """
     metrics = {name: m for name, m in metrics_of(protocol, registry).items() if isinstance(m, ProbeMetric)}
-    sizes = batch_sizes(expand_runs(protocol)) if metrics else {}
+    runs = expand_runs(protocol) if metrics else ()
+    sizes, moves = batch_sizes(runs), dynamics_of(runs)
     return tuple(
         Probe(
             model=model,
@@ -125,9 +126,21 @@ def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
             seed=probe_seed(protocol.seed, system, name),
             batch_sizes=tuple(sorted({1, *sizes.get((model, system), ())})),
             identity="",
+            dynamics=moves.get((model, system), ()) if metric.needs_dynamics else (),
         )
         for model in protocol.models
         for system in protocol.systems
         if (model, system) in sizes or not any(used == model for used, _ in sizes)
         for name, metric in metrics.items()
     )
+
+
+def dynamics_of(runs: Iterable[Run]) -> dict[tuple[str, str], tuple[Dynamics, ...]]:
+    """How each system is moved, one entry a simulation, by (model, system)."""
+    found: dict[tuple[str, str], dict[str, Dynamics]] = {}
+    for run in runs:
+        mine = found.setdefault((run.model, run.system), {})
+        known = mine.get(run.simulation)
+        kelvin = tuple(dict.fromkeys((*(known.temperatures_K if known else ()), run.temperature_K)))
+        mine[run.simulation] = Dynamics(run.simulation, run.settings.integrator, run.settings.timestep_fs, kelvin)
+    return {place: tuple(mine.values()) for place, mine in found.items()}

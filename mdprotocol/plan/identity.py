@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mdprotocol import __version__
-from mdprotocol.components import Component, Model, Structure
+from mdprotocol.components import Component, Dynamics, Model, Structure
 from mdprotocol.plan.types import Probe, Run, RunSettings
 
 
@@ -91,8 +91,8 @@ def run_identity(run: Run, model: str, reference: str, structure: str, settings:
     )
 
 
-def probe_identity(probe: Probe, model: str, structure: str) -> str:
-    """Identity of a probe."""
+def probe_identity(probe: Probe, model: str, reference: str, structure: str) -> str:
+    """Identity of a probe; the reference and the simulations count only where the probe says that it needs them."""
     return hashed(
         {
             "version": __version__,
@@ -101,8 +101,18 @@ def probe_identity(probe: Probe, model: str, structure: str) -> str:
             "metric": component_facts(probe.component),
             "seed": probe.seed,
             "batch_sizes": list(probe.batch_sizes),
+            "reference": reference if probe.component.needs_reference else None,
+            "dynamics": [_dynamics_facts(dynamics) for dynamics in probe.dynamics],
         }
     )
+
+
+def _dynamics_facts(dynamics: Dynamics) -> Any:
+    return {
+        "integrator": component_facts(dynamics.integrator),
+        "timestep_fs": dynamics.timestep_fs,
+        "temperatures_K": list(dynamics.temperatures_K),
+    }
 
 
 def hashed(facts: Any) -> str:

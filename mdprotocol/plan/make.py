@@ -56,7 +56,7 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
         runs=runs,
         probes=probes,
         batches=make_batches(runs, models, protocol.reference, structures, base),
-        probe_batches=make_probe_batches(probes, models, structures, base),
+        probe_batches=make_probe_batches(probes, models, protocol.reference, structures, base),
         structures=structures,
         sources=sources,
         warnings=tuple(dict.fromkeys(findings.warnings)),
@@ -108,6 +108,6 @@ def _identified(
         return replace(run, identity=identity)
 
     def identify_probe(probe: Probe) -> Probe:
-        return replace(probe, identity=probe_identity(probe, models[probe.model], shapes[probe.system]))
+        return replace(probe, identity=probe_identity(probe, models[probe.model], teacher, shapes[probe.system]))
 
     return tuple(map(identify, runs)), tuple(map(identify_probe, probes))

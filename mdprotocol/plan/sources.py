@@ -44,6 +44,14 @@ def _source(
         chosen = select([probe for probe in probes if probe.metric == metric_name], criterion)
         if not chosen:
             findings.error(("criteria", name, "where"), f"no system is left on which '{metric.type}' could be measured")
+        elif metric.needs_reference and protocol.reference is None:
+            findings.error(
+                ("criteria", name, "metric"), f"'{metric.type}' needs a reference; give one under `reference:`"
+            )
+        elif metric.needs_dynamics and not any(probe.dynamics for probe in chosen):
+            findings.error(
+                ("criteria", name, "metric"), f"'{metric.type}' needs a simulation of the systems it examines"
+            )
     else:
         chosen = _measurable(name, metric, select(runs, criterion), runs, findings)
         _warn_single(name, criterion, quantity_of(metric, quantity).pool, chosen, findings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mdprotocol.components import Integrator, Model, ProbeMetric, Structure
+from mdprotocol.components import Dynamics, Integrator, Model, ProbeMetric, Structure
 from mdprotocol.protocol.schema import Equilibration, Guards
 
 
@@ -60,6 +60,8 @@ class Probe:
     seed: int
     batch_sizes: tuple[int, ...]
     identity: str
+    dynamics: tuple[Dynamics, ...] = ()
+    """How the protocol moves the system; empty unless the metric says `needs_dynamics`."""
 
     @property
     def id(self) -> str:
@@ -93,6 +95,8 @@ class ProbeBatch:
     probes: tuple[Probe, ...]
     structures: Mapping[str, Structure]
     base: str
+    reference: Model | None = None
+    """Where a probe says `needs_reference`."""
 
 
 @dataclass(frozen=True)

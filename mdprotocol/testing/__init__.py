@@ -3,6 +3,7 @@
 from mdprotocol.testing import make_run, check_metric
 from mdprotocol.testing.analytic import LennardJones        # needs torch
 from mdprotocol.testing.checks import check_force_field     # needs torch
+from mdprotocol.testing.subjects import make_subject         # needs torch
 """
 
 from mdprotocol.testing.datasets import dataset_of, make_run

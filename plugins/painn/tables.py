@@ -363,7 +363,7 @@ def _find_pairs(
 
 
 @njit(cache=True, nogil=True)
-def _spread_forces(x, base, spacing, index, geometry, slopes, first, last, forces):  # type: ignore
+def _spread_forces(x, base, spacing, index, slopes, first, last, forces):  # type: ignore
     """Adds the forces of pairs first .. last - 1: r = x_j - x_i, dE/dr = dE/dd u + (1 - u u) dE/du / d."""
     for p in range(first, last):
         i, j = index[p, 0] + base, index[p, 1] + base
@@ -743,7 +743,7 @@ def step(x, species, offsets, chunks, sizes, cell, charges, ranges, shift, table
                 l, blocks, n, h, pairs, table, size, weights, wo, w, o, index, geometry, slopes, gs, gv, ns, nv
             )  # fmt: skip
             gs, gv, ns, nv = ns, nv, gs, gv
-        _spread_forces(x, base, cell[0], index, geometry, slopes, 0, pairs, forces)
+        _spread_forces(x, base, cell[0], index, slopes, 0, pairs, forces)
         _sum_atoms(x, species, offsets, first, last, base, shift, atomic, energy, forces)
 
 

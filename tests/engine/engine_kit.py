@@ -189,7 +189,7 @@ def run_loop(
     return loop
 
 
-def make_batch(run: RunSettings, model: Model, structure: Structure, copies: int = 2, **changes: Any) -> Batch:
+def make_batch(run: RunSettings, component: Model, structure: Structure, copies: int = 2, **changes: Any) -> Batch:
     """A batch with one run a copy, temperatures 100 K, 200 K, ..."""
     runs = tuple(Run("m", "s", "nve", 100.0 * (b + 1), b, 7 + b, run, f"{b:064x}") for b in range(copies))
-    return replace(Batch("m", model, None, run, runs, {"s": structure}, "."), **changes)
+    return replace(Batch("m", component, None, run, runs, {"s": structure}, "."), **changes)

@@ -111,6 +111,28 @@ def test_the_reference_counts_only_where_it_labels(plan: Make) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("metric", "override", "changes"),
+    [
+        ("frequencies", "reference={type: teacher, accuracy: 2}", True),
+        ("speed", "reference={type: teacher, accuracy: 2}", False),
+        ("reversal", "simulations.nve.integrator=langevin", True),
+        ("speed", "simulations.nve.integrator=langevin", False),
+    ],
+)
+def test_what_a_probe_needs_is_part_of_its_identity(plan: Make, metric: str, override: str, changes: bool) -> None:
+    probe = (SPEED[0], SPEED[1].replace("speed.median", f"{metric}.median"))
+    old, new = (plan(probe, sets=sets).probes for sets in ((), (override,)))
+    assert all((a.identity != b.identity) is changes for a, b in zip(old, new, strict=True))
+
+
+def test_a_probe_is_told_how_its_system_moves(plan: Make) -> None:
+    made = plan((SPEED[0], SPEED[1].replace("speed.median", "reversal.median")))
+    assert [[d.simulation for d in probe.dynamics] for probe in made.probes] == [["nve"], ["nve"]]
+    assert made.probes[0].dynamics[0].temperatures_K == (100.0, 300.0)
+    assert all(batch.reference is None for batch in made.probe_batches)
+
+
 def test_batches_hold_all_replicas_and_temperatures_of_a_system(plan: Make) -> None:
     made = plan(TEACHER_RUNS, ("timestep_fs: 0.5", "timestep_fs: [0.5, 1]"))
     assert len(made.batches) == 2 * 2 * 2
@@ -183,6 +205,13 @@ def test_comparisons_come_from_runs_that_the_reference_has_too(plan: Make) -> No
         (
             [("force_error.rmse, max: 0.2, where: {simulation: nve}", "speed.median, max: 1, where: {system: []}")],
             "criteria.force.where: no system is left on which 'speed' could be measured",
+        ),
+        (
+            [
+                ("force_error.rmse, max: 0.2, where: {simulation: nve}", "frequencies.median, max: 1"),
+                ("reference: teacher\n", ""),
+            ],
+            "p.yaml:20:32: criteria.force.metric: 'frequencies' needs a reference; give one under `reference:`",
         ),
         ([("good.json", "absent.json")], "p.yaml:4:36: models.good.checkpoint: the file absent.json does not exist"),
         ([("atoms: 5", "atoms: 13")], "p.yaml:8:3: systems.long: thirteen atoms bring bad luck"),

@@ -161,6 +161,20 @@ class Speed(ProbeMetric):
         raise NotImplementedError
 
 
+class Frequencies(Speed):
+    """Vibrations against the reference's."""
+
+    type: Literal["frequencies"] = "frequencies"  # type: ignore[assignment]
+    needs_reference = True
+
+
+class Reversal(Speed):
+    """Whether dynamics runs backwards."""
+
+    type: Literal["reversal"] = "reversal"  # type: ignore[assignment]
+    needs_dynamics = True
+
+
 class Markdown(Reporter):
     """Text."""
 
@@ -184,7 +198,7 @@ COMPONENTS: dict[str, tuple[type[Component], ...]] = {
     "references": (Teacher,),
     "systems": (Chain,),
     "integrators": (Verlet, Langevin),
-    "metrics": (Drift, ForceError, Crash, Bonds, Speed),
+    "metrics": (Drift, ForceError, Crash, Bonds, Speed, Frequencies, Reversal),
     "reporters": (Markdown,),
     "executors": (Serial,),
 }

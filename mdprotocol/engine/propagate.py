@@ -1,0 +1,103 @@
+"""Short dynamics of one copy for probes: no guards, no equilibration, nothing stored; the integrator is the protocol's."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import xarray as xr
+
+from mdprotocol.components import Evaluator, ForceField, Integrator, MDState, Structure, Topology
+from mdprotocol.engine import random
+from mdprotocol.engine.dataset import run_dataset
+from mdprotocol.engine.loop import initial_state
+from mdprotocol.engine.recording import Ending, Frame, snapshot
+from mdprotocol.engine.velocities import degrees_of_freedom, maxwell_boltzmann
+from mdprotocol.errors import NotMeasurable
+from mdprotocol.plan.types import Run, RunSettings
+from mdprotocol.protocol.schema import Guards
+
+
+def propagate(
+    force_field: ForceField,
+    structure: Structure,
+    integrator: Integrator,
+    timestep_fs: float,
+    steps: int,
+    *,
+    temperature_K: float = 300.0,
+    seed: int = 0,
+    record_every: int = 1,
+    positions: np.ndarray | None = None,
+    velocities: np.ndarray | None = None,
+) -> xr.Dataset:
+    """Move one copy for `steps` steps; every `record_every`-th is a frame, that of step 0 the first.
+
+    Args:
+        temperature_K: of the Maxwell-Boltzmann velocities (without drift and spin) and of a thermostat.
+        positions: (n, 3) Å; the structure's own where absent.
+        velocities: (n, 3) Å/fs; drawn where absent.
+
+    Returns:
+        A dataset in the layout of a run file.
+
+    Raises:
+        NotMeasurable: the model gave no answer on the way, or numbers that are not finite.
+    """
+    state = _start(structure, integrator, timestep_fs, temperature_K, seed, positions, velocities)
+    evaluate = force_field.prepare(Topology.of([structure]))
+    streams = random.Streams([seed], np.array([0, len(structure)]), random.PRODUCTION)
+
+    def update_forces() -> None:
+        _update(state, evaluate)
+
+    update_forces()
+    integrator.start(state, streams)
+    frames = [_copied(snapshot(state))]
+    for step in range(1, steps + 1):
+        integrator.step(state, update_forces, streams)
+        if step % record_every == 0:
+            frames.append(_copied(snapshot(state)))
+    settings = RunSettings(integrator, timestep_fs, steps, record_every, 0, steps, Guards(), None)
+    run = Run("model", structure.name, "probe", temperature_K, 0, seed, settings, identity="")
+    series = {name: np.stack([_own(name, frame) for frame in frames]) for name in frames[0]}
+    time = np.arange(len(frames)) * record_every * timestep_fs
+    return run_dataset(run, structure, time, series, Ending(), float(state.dof[0]), force_field.kernel)
+
+
+def _start(
+    structure: Structure,
+    integrator: Integrator,
+    timestep_fs: float,
+    temperature_K: float,
+    seed: int,
+    positions: np.ndarray | None,
+    velocities: np.ndarray | None,
+) -> MDState:
+    state = initial_state([structure], [temperature_K])
+    dof = degrees_of_freedom(structure, integrator.conserves_momentum)
+    state.timestep, state.dof = timestep_fs, torch.tensor([float(dof)], dtype=torch.float64)
+    if positions is not None:
+        state.positions = torch.tensor(np.asarray(positions, dtype=np.float64))
+    if velocities is None:
+        noise = random.Streams([seed], np.array([0, len(structure)]), random.VELOCITIES, block=1).normal_atoms()
+        velocities = maxwell_boltzmann(structure, temperature_K, noise.numpy(), dof)
+    state.velocities = torch.tensor(np.asarray(velocities, dtype=np.float64))
+    return state
+
+
+def _update(state: MDState, evaluate: Evaluator) -> None:
+    result = evaluate(state.positions)
+    if result.errors:
+        raise NotMeasurable("the model gave no answer: " + "; ".join(result.errors.values()))
+    if not bool(torch.isfinite(result.forces).all() and torch.isfinite(result.energy).all()):
+        raise NotMeasurable("the model's energy or forces are not finite")
+    # Copies: an evaluator may give the same memory again, and an integrator may still need the old forces.
+    state.energy, state.forces = result.energy.detach().clone(), result.forces.detach().clone()
+
+
+def _copied(frame: Frame) -> Frame:
+    return {name: values.copy() for name, values in frame.items()}
+
+
+def _own(name: str, frame: Frame) -> np.ndarray:
+    return frame[name] if frame[name].ndim == 2 else frame[name][0]
