@@ -95,12 +95,21 @@ class CriterionResult:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A use that the protocol's rules grant or refuse, with the criteria that stood in its way."""
+    """A use that the protocol's rules grant or refuse, or a warning that they give.
+
+    Attributes:
+        granted: the use is recommended; or the warning applies.
+        blocked_by: criteria that stood in the way of a use.
+        warning: it warns ("not for MD") instead of recommending.
+        because: criteria whose failure brought the warning.
+    """
 
     use: str
     granted: bool
     blocked_by: tuple[str, ...] = ()
     text: str = ""
+    warning: bool = False
+    because: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,22 @@ def _sentences(must: Sequence[CriterionResult]) -> list[str]:
 
 
 def recommend(uses: Sequence[RecommendedUse], results: Sequence[CriterionResult]) -> list[Recommendation]:
-    """A use is granted where everything that it requires has passed, and it requires something."""
-    return [_recommendation(use, results) for use in uses]
+    """A use is granted where everything that it requires has passed; a warning where something it names has failed."""
+    return [_warning(use, results) if use.if_failed else _recommendation(use, results) for use in uses]
 
 
 def _recommendation(use: RecommendedUse, results: Sequence[CriterionResult]) -> Recommendation:
-    levels = {level.value for level in Level}
-    needed = [r for r in results if r.name in use.requires or r.level.value in use.requires]
-    unknown = [name for name in use.requires if name not in levels and all(r.name != name for r in results)]
+    needed = _named(use.requires, results)
+    unknown = [name for name in use.requires if name not in set(Level) and all(r.name != name for r in results)]
     blocked = [r.name for r in needed if r.outcome is not Outcome.PASS] + unknown
     return Recommendation(use.use, bool(needed) and not blocked, tuple(blocked), use.text)
+
+
+def _warning(use: RecommendedUse, results: Sequence[CriterionResult]) -> Recommendation:
+    failed = tuple(r.name for r in _named(use.if_failed, results) if r.outcome is Outcome.FAIL)
+    return Recommendation(use.use, bool(failed), text=use.text, warning=True, because=failed)
+
+
+def _named(names: Sequence[str], results: Sequence[CriterionResult]) -> list[CriterionResult]:
+    """Criteria by their own name or that of their level."""
+    return [result for result in results if result.name in names or result.level.value in names]

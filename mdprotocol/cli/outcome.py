@@ -20,9 +20,11 @@ def print_verdicts(finished: Finished) -> None:
         console.print(_headline(verdict))
         for reason in verdict.reasons:
             console.print(Text(f"  {reason}"))
-        granted = [use.use for use in verdict.recommendations if use.granted]
+        granted = [use.use for use in verdict.recommendations if use.granted and not use.warning]
         if verdict.recommendations:
             console.print(Text(f"  recommended for: {', '.join(granted) or 'nothing that the protocol names'}"))
+        for warning in (use for use in verdict.recommendations if use.granted and use.warning):
+            console.print(Text(f"  {warning.use}: {', '.join(warning.because)} failed"))
     console.print(Text(f"read {finished.folder / 'verdict.md'}"))
 
 

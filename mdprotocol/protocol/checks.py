@@ -237,14 +237,15 @@ def _listed(value: Any) -> list[Any]:
 
 
 def check_recommendations(context: Context) -> Problems:
-    """Required criteria exist."""
+    """The criteria that a rule names exist."""
     allowed = [*context.section("criteria"), *Level]
     for index, use in enumerate(_listed(context.data.get("recommendations"))):
-        requires = use.get("requires") if isinstance(use, dict) else None
-        for place, name in enumerate(_listed(requires)):
-            if isinstance(name, str) and name not in allowed:
-                path: Path = ("recommendations", index, "requires", place)
-                yield context.document.problem(path, f"there is no criterion '{name}'; {choices(name, allowed)}")
+        for rule in ("requires", "if_failed"):
+            names = use.get(rule) if isinstance(use, dict) else None
+            for place, name in enumerate(_listed(names)):
+                if isinstance(name, str) and name not in allowed:
+                    path: Path = ("recommendations", index, rule, place)
+                    yield context.document.problem(path, f"there is no criterion '{name}'; {choices(name, allowed)}")
 
 
 CHECKS: tuple[Callable[[Context], Problems], ...] = (

@@ -122,12 +122,20 @@ class Criterion(Section):
 
 
 class RecommendedUse(Section):
-    """A use granted to a model when everything it requires has passed."""
+    """A use granted to a model when everything it requires has passed, or a warning given when something failed."""
 
     use: str
-    requires: Annotated[list[str], Field(min_length=1)]
-    """Criteria by name, or `must`, `should`, `nice` for all criteria of that level."""
+    requires: list[str] = []
+    """Criteria by name, or `must`, `should`, `nice` for all criteria of that level: all must have passed."""
+    if_failed: list[str] = []
+    """Makes it a warning ("not for MD"), given where at least one of these criteria or levels has failed."""
     text: str = ""
+
+    @model_validator(mode="after")
+    def _has_a_rule(self) -> RecommendedUse:
+        if bool(self.requires) == bool(self.if_failed):
+            raise ValueError("a use needs either `requires` (what must have passed) or `if_failed` (a warning)")
+        return self
 
 
 class Protocol(Section):

@@ -6,10 +6,10 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from mdprotocol.components import Report
+from mdprotocol.components import Report, RunRow
 from mdprotocol.report import numbers
 from mdprotocol.report.tables import Table, value_of
-from mdprotocol.verdicts import Measurement
+from mdprotocol.verdicts import Measurement, ModelVerdict
 
 CELL = {"model", "system", "simulation", "temperature"}
 KEY_QUANTITIES: Mapping[str, str] = {
@@ -77,30 +77,63 @@ def _place(found: Measurement) -> tuple[str, str, str]:
 
 
 def comparison(report: Report) -> Table:
-    """One row a model: size, speed, force error, decision."""
-    slowest = _largest(report)
+    """One row a model: size, memory, speed, accuracy, stability, decision, and what it is recommended for."""
+    largest = _largest(report)
     columns = (
         "model",
         "decision",
         "parameters",
+        "weights",
         "time a step (slowest system)",
         "speed-up",
         "force RMSE (worst cell)",
+        "force R² (worst cell)",
+        "energy drift (worst cell)",
         "runs failed",
+        "recommended for",
     )
-    rows = (
-        (
-            verdict.model,
-            str(verdict.decision),
-            _worst(find(report, "resources.parameters", verdict.model)),
-            _worst(single_molecule_times(report, verdict.model)),
-            _speed_up(report, slowest, verdict.model),
-            _worst(find(report, "force_error.rmse", verdict.model, CELL)),
-            f"{verdict.runs_failed} of {verdict.runs_planned}",
-        )
-        for verdict in report.verdicts
+    return Table(columns, tuple(_comparison_row(report, verdict, largest) for verdict in report.verdicts))
+
+
+def _comparison_row(report: Report, verdict: ModelVerdict, largest: str | None) -> tuple[str, ...]:
+    model = verdict.model
+    uses = [use.use for use in verdict.recommendations if use.granted]
+    r2 = find(report, "force_error.r2", model, CELL)
+    return (
+        model,
+        str(verdict.decision),
+        _worst(find(report, "resources.parameters", model)),
+        _worst(find(report, "resources.weights_mb", model)),
+        _worst(single_molecule_times(report, model)),
+        _speed_up(report, largest, model),
+        _worst(find(report, "force_error.rmse", model, CELL)),
+        value_of(min(r2, key=lambda m: m.value)) if r2 else numbers.MISSING,
+        _worst(find(report, "energy_drift.per_atom", model, CELL)),
+        f"{verdict.runs_failed} of {verdict.runs_planned}",
+        ", ".join(uses) or "nothing",
     )
-    return Table(columns, tuple(rows))
+
+
+def failure_modes(report: Report) -> Table:
+    """How each model's runs ended early: a row a model, simulation and cause, with the systems and temperatures."""
+    groups: dict[tuple[str, str, str], list[RunRow]] = {}
+    for row in report.runs:
+        if row.outcome == "failed":
+            groups.setdefault((row.model, row.simulation, cause(row)), []).append(row)
+    columns = ("model", "simulation", "cause", "runs failed", "systems", "temperatures")
+    return Table(columns, tuple(_mode_row(report, *key, rows) for key, rows in groups.items()))
+
+
+def _mode_row(report: Report, model: str, simulation: str, why: str, rows: Sequence[RunRow]) -> tuple[str, ...]:
+    planned = sum(row.model == model and row.simulation == simulation for row in report.runs)
+    systems = ", ".join(dict.fromkeys(row.system for row in rows))
+    temperatures = ", ".join(f"{t:g}" for t in sorted({row.temperature_K for row in rows}))
+    return model, simulation, why, f"{len(rows)} of {planned}", systems, f"{temperatures} K"
+
+
+def cause(row: RunRow) -> str:
+    """Kind of a failed run's failure: what stands before the time."""
+    return row.failure.partition(" at ")[0] or "unknown"
 
 
 def single_molecule_times(report: Report, model: str) -> list[Measurement]:

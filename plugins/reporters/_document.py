@@ -61,8 +61,15 @@ def decisions(report: Report) -> Iterator[Block]:
     if len(report.verdicts) > 1:
         yield Heading("Models side by side")
         yield Grid(summary.comparison(report))
+        yield Heading("Failure modes", 3)
+        yield from _failure_modes(report)
     if report.description:
         yield Paragraph(f"What was asked: {report.description}")
+
+
+def _failure_modes(report: Report) -> Iterator[Block]:
+    modes = summary.failure_modes(report)
+    yield Grid(modes) if modes else Paragraph("No run of any model ended early.")
 
 
 def _sentence(verdict: ModelVerdict) -> str:
@@ -73,6 +80,10 @@ def _sentence(verdict: ModelVerdict) -> str:
 def _uses(verdict: ModelVerdict) -> Iterator[tuple[str, str]]:
     outcomes = {criterion.name: str(criterion.outcome) for criterion in verdict.criteria}
     for use in verdict.recommendations:
+        if use.warning:
+            if use.granted:
+                yield use.use, f"because {', '.join(use.because)} failed. {use.text}".strip()
+            continue
         blocked = ", ".join(f"{name} ({outcomes.get(name, 'NOT MEASURED')})" for name in use.blocked_by)
         state = "recommended." if use.granted else f"not recommended: {blocked or 'its requirements are not met'}."
         yield use.use, f"{state} {use.text}".strip()
@@ -120,7 +131,7 @@ def _failures(report: Report) -> Iterator[Block]:
 
 def _causes(failed: list[RunRow]) -> str:
     """`3 nan, 2 broken_bond`: the cause is what stands before the time."""
-    names = [row.failure.partition(" at ")[0] or "unknown" for row in failed]
+    names = [summary.cause(row) for row in failed]
     return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
 
 

@@ -6,7 +6,7 @@
     models           a list of
         model, decision, reasons, notes
         runs             {planned, completed, failed, missing}
-        recommendations  [{use, granted, blocked_by, text}]
+        recommendations  [{use, granted, blocked_by, text, warning, because}]
         criteria         [{name, level, description, quantity, units, minimum, maximum, outcome, reason, cells}]
             cells            worst first: a measurement, and {outcome, advice}
     runs             [{run, model, system, simulation, temperature_K, replica, outcome, failure}]

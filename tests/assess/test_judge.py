@@ -152,6 +152,21 @@ def test_should_and_nice_do_not_decide_but_limit_the_uses(world):
     ]
 
 
+@pytest.mark.parametrize(("value", "warned"), [(0.5, ()), (2.0, ("low",))])
+def test_a_warning_is_given_where_something_failed(world, value, warned):
+    uses = [{"use": "not for MD", "if_failed": ["must"]}, {"use": "MD", "requires": ["must"]}]
+    verdict = world(MUST_BELOW_1, extra={"recommendations": uses}).fill(lambda run: value).judge()
+    warning, use = verdict.recommendations
+    assert (warning.warning, warning.granted, warning.because) == (True, bool(warned), warned)
+    assert use.granted is not warning.granted
+
+
+def test_a_criterion_that_is_open_neither_grants_nor_warns(world):
+    uses = [{"use": "not for MD", "if_failed": ["low"]}, {"use": "MD", "requires": ["low"]}]
+    verdict = world(MUST_BELOW_1, extra={"recommendations": uses}).judge()
+    assert [use.granted for use in verdict.recommendations] == [False, False]
+
+
 def test_elements_become_cells_and_a_missing_one_is_noticed(world):
     criteria = {"low": {"level": "must", "metric": "level.by_element", "max": 1}}
     made = world(criteria)

@@ -58,7 +58,7 @@ BROKEN: dict[str, tuple[tuple[str, str], str]] = {
     "unknown metric": (
         ("drift.per_atom", "drfit.per_atom"),
         "p.yaml:18:13: criteria.drift.metric: unknown metric 'drfit'; allowed: bonds, crash, drift, force_error, "
-        "speed; did you mean 'drift'?",
+        "frequencies, reversal, speed; did you mean 'drift'?",
     ),
     "duplicate key": (
         ("    max: 1\n", "    max: 1\n    max: 2\n"),

@@ -43,7 +43,7 @@ def test_models_side_by_side():
 
 def test_side_by_side_without_measurements_has_dashes():
     table = summary.comparison(reports.empty_report())
-    assert table.rows == (("ghost", "UNDECIDED", "—", "—", "—", "—", "0 of 0"),)
+    assert table.rows == (("ghost", "UNDECIDED", *["—"] * 7, "0 of 0", "nothing"),)
 
 
 def test_facts_for_repeating_it():
