@@ -113,6 +113,21 @@ class Recommendation:
 
 
 @dataclass(frozen=True)
+class Diagnosis:
+    """What follow-up calculations found behind a failed criterion.
+
+    Attributes:
+        criterion: name of the criterion that failed.
+        cause: the cause in words, such as `broken symmetry` or `energy discontinuity` (see assess/diagnose.py).
+        evidence: the numbers that it rests on, in one sentence.
+    """
+
+    criterion: str
+    cause: str
+    evidence: str
+
+
+@dataclass(frozen=True)
 class ModelVerdict:
     """The verdict on one model."""
 
@@ -126,3 +141,5 @@ class ModelVerdict:
     runs_failed: int = 0
     runs_missing: int = 0
     notes: tuple[str, ...] = field(default=())
+    diagnosis: tuple[Diagnosis, ...] = ()
+    """Why criteria failed, as far as follow-up calculations could tell."""
