@@ -37,6 +37,7 @@ from mdprotocol.errors import (
     StructureError,
     UsageError,
 )
+from mdprotocol.freshness import fresh_answer
 from mdprotocol.hookspecs import hookimpl
 from mdprotocol.report import escape, numbers, summary, tables
 from mdprotocol.units import (
@@ -117,6 +118,7 @@ __all__ = [
     "Values",
     "Variable",
     "escape",
+    "fresh_answer",
     "hookimpl",
     "numbers",
     "summary",

@@ -195,6 +195,21 @@ class ForceField(ABC):
             StructureError: the model cannot treat it (unknown element, periodic system, charge).
         """
 
+    def plain(self, dtype: str = "float64") -> ForceField | None:
+        """The same model without its fast paths, in plain torch and this precision; None where there is nothing plainer.
+
+        What a fast kernel is checked against, and what a speed-up is measured over.
+        """
+        return None
+
+    def calculator(self) -> Any:
+        """A new ASE calculator where the model is one, else None: for loops that do without the batched contract."""
+        return None
+
+    def flops(self, structure: Structure) -> float | None:
+        """Floating-point operations of one evaluation of this structure; None where nobody has counted them."""
+        return None
+
     def evaluate(self, structure: Structure, positions: np.ndarray | None = None) -> tuple[float, np.ndarray]:
         """Energy (eV) and forces (n, 3) eV/Å of one structure, as numpy; for probes and tests.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, ReferenceFailure, Subject, Topology, Values
+from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Subject, Topology, Values, fresh_answer
 from mdprotocol_plugins.metrics._series import enough, finite
 
 MIN_CALLS = 20
@@ -77,7 +77,7 @@ class InferenceTime(ProbeMetric):
             result = evaluator(positions)
             wait()
             ended = time.perf_counter()
-            seen = _fresh(result, seen)
+            seen = fresh_answer(result, seen)
             if call < self.warm_up:
                 continue
             deadline = ended + self.seconds if deadline is None else deadline
@@ -105,21 +105,6 @@ class InferenceTime(ProbeMetric):
 
 def _nothing() -> None:
     """A CPU has finished when the call returns."""
-
-
-def _fresh(result: Any, before: np.ndarray | None) -> np.ndarray:
-    """Energy and forces, after a check that the model answered, and not with what it said before.
-
-    Atoms that feel no force at all (a single atom) rightly give the same answer twice.
-    """
-    if result.errors:
-        raise ReferenceFailure("; ".join(result.errors.values()))
-    answer = np.append(result.forces.detach().cpu().numpy().ravel(), result.energy.detach().cpu().numpy())
-    if not np.isfinite(answer).all():
-        raise NotMeasurable("the model gave a number that is not finite while it was timed")
-    if before is not None and answer[: -len(result.energy)].any() and np.array_equal(answer, before):
-        raise NotMeasurable("the model answered the same for other positions: a remembered result, not a computed one")
-    return answer
 
 
 def _circumstances(subject: Subject) -> dict[str, str | int]:

@@ -85,6 +85,9 @@ class AseForceField(ForceField):
 
         return evaluate
 
+    def calculator(self) -> Any:
+        return self._new()
+
     def _atoms(self, topology: Topology, b: int) -> Atoms:
         own = slice(int(topology.offsets[b]), int(topology.offsets[b + 1]))
         charge, n = int(topology.charges[b]), own.stop - own.start

@@ -10,8 +10,9 @@ import numpy as np
 from ase.data import chemical_symbols
 from pydantic import Field, model_validator
 
-from mdprotocol.api import Evaluation, Evaluator, ForceField, Model, StructureError, Topology, UsageError
+from mdprotocol.api import Evaluation, Evaluator, ForceField, Model, Structure, StructureError, Topology, UsageError
 from mdprotocol_plugins.painn.checkpoint import Card, card_path, load_checkpoint
+from mdprotocol_plugins.painn.flops import evaluation_flops
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +83,23 @@ class PainnForceField(ForceField):
         charged = topology.charges[topology.charges != 0]
         if len(charged):
             raise StructureError(f"model '{self._card.name}' knows neutral systems only, not charge {charged[0]}")
+
+    def plain(self, dtype: str = "float64") -> PainnForceField:
+        options = self._options.model_copy(update={"kernel": "torch", "dtype": dtype, "device": self.device})
+        return PainnForceField(self._card, self._tensors, options)
+
+    def flops(self, structure: Structure) -> float:
+        """See `flops.evaluation_flops`; with the structure's own pairs, on the kernel that ran last."""
+        import torch
+
+        from mdprotocol_plugins.painn.neighbours import neighbours_for
+
+        cutoff, topology = self._card.architecture.cutoff_A, Topology.of([structure])
+        x = torch.from_numpy(np.ascontiguousarray(structure.positions, dtype=np.float64))
+        (i, j), shifts = neighbours_for(topology, cutoff)(x)
+        vector = x[j] - x[i] + (0.0 if shifts is None else shifts)
+        near = int(((vector**2).sum(dim=1) < cutoff**2).sum())
+        return evaluation_flops(self._card.architecture, len(structure), near, self.kernel == "fused")
 
     # -------------------------------------------------------------------------------------------------------- torch
 

@@ -1,0 +1,35 @@
+"""A check that a model computed what it answers: timing a remembered result would make any model fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mdprotocol.errors import NotMeasurable, ReferenceFailure
+
+if TYPE_CHECKING:
+    from mdprotocol.components import Evaluation
+
+
+def fresh_answer(result: Evaluation, before: np.ndarray | None) -> np.ndarray:
+    """Forces and energies as one array, after a check that the model answered, and not with what it said before.
+
+    Atoms that feel no force at all (a single atom) rightly give the same answer twice.
+
+    Args:
+        result: what the model said at positions that differ from the last ones.
+        before: what this function returned for the last ones.
+
+    Raises:
+        ReferenceFailure: the model gave no answer.
+        NotMeasurable: its answer is not finite, or the one it gave before.
+    """
+    if result.errors:
+        raise ReferenceFailure("; ".join(result.errors.values()))
+    answer = np.append(result.forces.detach().cpu().numpy().ravel(), result.energy.detach().cpu().numpy())
+    if not np.isfinite(answer).all():
+        raise NotMeasurable("the model gave a number that is not finite while it was timed")
+    if before is not None and answer[: -len(result.energy)].any() and np.array_equal(answer, before):
+        raise NotMeasurable("the model answered the same for other positions: a remembered result, not a computed one")
+    return answer
