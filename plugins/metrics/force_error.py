@@ -10,6 +10,7 @@ from ase.data import chemical_symbols
 from pydantic import Field
 
 from mdprotocol.api import Metric, NotMeasurable, Quantity, Values
+from mdprotocol_plugins.metrics._reference import differing, late_to_early
 from mdprotocol_plugins.metrics._series import finite, fit_line, sampled_frames, time_ps
 
 
@@ -26,8 +27,13 @@ class ForceError(Metric):
         relative_rmse    100 rmse/√mean F_ref², %
         rmse_by_element  rmse over the atoms of each element
         rmse_by_time     rmse in `time_bins` equal parts of the planned length; coordinate: middle of the part, 0 to 1
-        growth           slope of the rmse of single frames with time, eV/Å/ps: positive where the trajectory drifts
-                         into regions that the model knows less
+        growth           least-squares slope of the rmse of single frames with time, eV/Å/ps: positive where the
+                         trajectory drifts into regions that the model knows less
+        late_to_early    rmse over the last third of the labelled frames divided by that over their first third; 1
+                         where the error does not grow
+
+    Forces that equal the labels to the last digit on every frame are NOT MEASURED: the model is then the reference, or
+    its labels were copied from it, and their comparison says nothing.
     """
 
     type: Literal["force_error"] = "force_error"
@@ -46,6 +52,7 @@ class ForceError(Metric):
         "rmse_by_element": Quantity("eV/Å", "force RMSE by element", "rms"),
         "rmse_by_time": Quantity("eV/Å", "force RMSE by part of the run", "rms"),
         "growth": Quantity("eV/Å/ps", "slope of the force RMSE with time"),
+        "late_to_early": Quantity("1", "force RMSE of the last third over that of the first third"),
     }
 
     def measure(self, run: xr.Dataset) -> Values:
@@ -55,6 +62,7 @@ class ForceError(Metric):
         scale = _rms(reference)
         if scale == 0:
             raise NotMeasurable("every reference force is zero")
+        differing(force, reference, "forces")
         found: dict[str, float | xr.DataArray] = {
             "rmse": _rms(error),
             "mae": float(np.abs(error).mean()),
@@ -94,7 +102,8 @@ class ForceError(Metric):
     def _growth(self, times: np.ndarray, error: np.ndarray) -> dict[str, float]:
         if len(np.unique(times)) < 3:
             return {}
-        return {"growth": fit_line(times, np.sqrt((error**2).mean(axis=(1, 2)))).slope}
+        by_frame = np.sqrt((error**2).mean(axis=(1, 2)))
+        return {"growth": fit_line(times, by_frame).slope} | late_to_early(by_frame)
 
 
 def _rms(values: np.ndarray) -> float:
