@@ -5,6 +5,7 @@
     Integrator         start(), step()                      advances a batch in place
     Metric             measure(run)      -> values          numbers from the dataset of one run
     ComparisonMetric   compare(run, ref) -> values          the same from a run and the reference's run of equal seed
+    ReplicaComparison  compare_replicas(run, ref, others)   the same, with the reference's other replicas as yardstick
     ProbeMetric        probe(), measure()                   numbers from a short calculation on the model itself
     Reporter           render(report)    -> files           one kind of output
     Executor           execute(tasks)    -> results         where and how tasks run
@@ -240,6 +241,17 @@ class Model(Component):
         """Files that determine the model: they must exist, and their SHA-256 enters a run's identity."""
         return ()
 
+    def inspect(self, base: Path, structures: Sequence[Structure]) -> Iterator[str]:
+        """What a look at the files tells before anything is loaded: why it cannot treat one of these structures.
+
+        `check` and `run` ask before the first step, so that an unsound checkpoint or an unknown element costs seconds.
+        Nothing by default; a model that can tell cheaply should.
+
+        Raises:
+            CheckpointError: a file is not what it says.
+        """
+        return iter(())
+
 
 class Reference(Model):
     """Base of references: a teacher that forces, energies and trajectories are compared with."""
@@ -316,9 +328,9 @@ class Integrator(Component):
 
 # --------------------------------------------------------------------------------------------------------- metrics
 
-Pool = Literal["mean", "rms", "max", "total", "proportion", "same"]
+Pool = Literal["mean", "rms", "max", "min", "total", "proportion", "same"]
 """How replicas become one value: mean or root mean square (t interval), total (an exact count), proportion of runs
-(exact binomial), max (an extreme, no interval), same (identical by nature, such as a number of parameters)."""
+(exact binomial), max or min (an extreme, no interval), same (identical by nature, such as a number of parameters)."""
 
 
 @dataclass(frozen=True)
@@ -364,6 +376,21 @@ class ComparisonMetric(Metric):
 
         Raises:
             NotMeasurable: as in `Metric.measure`.
+        """
+
+
+class ReplicaComparison(ComparisonMetric):
+    """Base of comparisons that need the reference's other replicas too, as the yardstick of what a difference means."""
+
+    def compare(self, run: xr.Dataset, reference: xr.Dataset) -> Values:
+        return self.compare_replicas(run, reference, ())
+
+    @abstractmethod
+    def compare_replicas(self, run: xr.Dataset, reference: xr.Dataset, others: Sequence[xr.Dataset]) -> Values:
+        """As `compare`, given also the reference's completed runs of the same system, simulation and temperature.
+
+        Args:
+            others: the reference's replicas of every other seed; empty where there is one replica.
         """
 
 

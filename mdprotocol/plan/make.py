@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     metrics = _metrics(protocol, registry, findings)
     findings.raise_problems()
     probes = expand_probes(protocol, registry)
+    _inspect(models, base, structures, (*runs, *probes), findings)
     sources = sources_of(protocol, metrics, runs, probes, findings)
     findings.raise_problems()
     runs, probes = _identified(runs, probes, facts, structures)
@@ -75,6 +76,26 @@ def _model_facts(name: str, model: Model, base: Path, findings: Findings) -> Any
     except OSError as error:
         findings.error(path, f"its files cannot be read: {error}", key=True)
         return None
+
+
+def _inspect(
+    models: Mapping[str, Model],
+    base: Path,
+    structures: Mapping[str, Structure],
+    items: Iterable[Run | Probe],
+    findings: Findings,
+) -> None:
+    """Ask each model whether its files are sound and whether it knows the structures that it is planned for."""
+    met: dict[str, dict[str, Structure]] = {name: {} for name in models}
+    for item in items:
+        met[item.model][item.system] = structures[item.system]
+    for name, model in models.items():
+        path = (REFERENCE,) if name == REFERENCE else ("models", name)
+        try:
+            for reason in model.inspect(base, list(met[name].values())):
+                findings.error(path, reason, key=True)
+        except MDProtocolError as error:
+            findings.error(path, str(error), key=True)
 
 
 def _structures(protocol: Protocol, base: Path, findings: Findings) -> dict[str, Structure]:

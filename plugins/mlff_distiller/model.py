@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mdprotocol.api import CheckpointError, Evaluation, Evaluator, ForceField, Model, StructureError, Topology
+from mdprotocol.api import (
+    CheckpointError,
+    Evaluation,
+    Evaluator,
+    ForceField,
+    Model,
+    Structure,
+    StructureError,
+    Topology,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +34,14 @@ class MLFFDistiller(Model):
 
     def files(self, base: Path) -> tuple[Path, ...]:
         return (base / self.checkpoint,)
+
+    def inspect(self, base: Path, structures: Sequence[Structure]) -> Iterator[str]:
+        from mdprotocol_plugins.mlff_distiller.checkpoint import load_state
+
+        path = base / self.checkpoint
+        sizes, _ = load_state(path)
+        for structure in structures:
+            yield from refusals(path.name, sizes.max_z, Topology.of([structure]))
 
     def load(self, base: Path) -> ForceField:
         return StudentForceField(self, base / self.checkpoint)
@@ -56,7 +74,8 @@ class StudentForceField(ForceField):
 
         from mdprotocol_plugins.painn.neighbours import neighbours_for
 
-        self._check(topology)
+        for reason in refusals(self._name, self._sizes.max_z, topology):
+            raise StructureError(reason)
         numbers = torch.from_numpy(topology.numbers).to(self.device)
         owner = torch.from_numpy(topology.owner).to(self.device)
         neighbours = neighbours_for(topology, self._sizes.cutoff_A, self.device)
@@ -69,13 +88,13 @@ class StudentForceField(ForceField):
 
         return evaluate
 
-    def _check(self, topology: Topology) -> None:
-        if topology.periodic:
-            raise StructureError(f"{self._name}: MLFF-Distiller's students have no periodic images; use an open system")
-        if np.any(topology.charges != 0):
-            raise StructureError(f"{self._name}: MLFF-Distiller's students know neutral systems only")
-        largest = int(topology.numbers.max())
-        if largest > self._sizes.max_z:
-            raise StructureError(
-                f"{self._name}: atomic number {largest} is unknown to it; it knows 1 to {self._sizes.max_z}"
-            )
+
+def refusals(name: str, max_z: int, topology: Topology) -> Iterator[str]:
+    """Why a student that knows the elements up to `max_z` cannot treat these systems."""
+    if topology.periodic:
+        yield f"{name}: MLFF-Distiller's students have no periodic images; use an open system"
+    if np.any(topology.charges != 0):
+        yield f"{name}: MLFF-Distiller's students know neutral systems only"
+    largest = int(topology.numbers.max())
+    if largest > max_z:
+        yield f"{name}: atomic number {largest} is unknown to it; it knows 1 to {max_z}"

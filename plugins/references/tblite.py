@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +20,7 @@ from mdprotocol.api import (
     Evaluator,
     ForceField,
     Reference,
+    Structure,
     StructureError,
     Topology,
     UsageError,
@@ -48,8 +49,18 @@ class TBLite(Reference):
     electronic_temperature_K: Annotated[float, Field(gt=0, le=20_000)] = 300.0
     max_iterations: Annotated[int, Field(ge=1, le=10_000)] = 250
 
+    def inspect(self, base: Path, structures: Sequence[Structure]) -> Iterator[str]:
+        return (reason for structure in structures for reason in refusals(self.method, structure.numbers))
+
     def load(self, base: Path) -> ForceField:
         return TBLiteForceField(self)
+
+
+def refusals(method: str, numbers: np.ndarray) -> Iterator[str]:
+    """Why the method cannot treat atoms of these atomic numbers."""
+    heavy = sorted({int(z) for z in numbers if z > HEAVIEST})
+    if heavy:
+        yield f"{method} knows the elements up to radon, not {', '.join(chemical_symbols[z] for z in heavy)}"
 
 
 class TBLiteForceField(ForceField):
@@ -64,10 +75,8 @@ class TBLiteForceField(ForceField):
     def prepare(self, topology: Topology) -> Evaluator:
         import torch
 
-        heavy = sorted({int(z) for z in topology.numbers if z > HEAVIEST})
-        if heavy:
-            symbols = ", ".join(chemical_symbols[z] for z in heavy)
-            raise StructureError(f"{self._options.method} knows the elements up to radon, not {symbols}")
+        for reason in refusals(self._options.method, topology.numbers):
+            raise StructureError(reason)
         copies = [_Copy(self._interface, self._options, topology, b) for b in range(topology.copies)]
 
         def evaluate(positions: torch.Tensor) -> Evaluation:
