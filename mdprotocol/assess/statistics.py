@@ -1,12 +1,19 @@
 """From samples (one an independent run) to a value with a confidence interval. What each pool means, and its source.
 
-    mean        x̄ ± t(n-1) s/√n. Student (1908), Biometrika 6, 1.
-    rms         √(mean of x²); Student's interval on the x², its ends clipped at 0, then the root; standard error by the
-                delta method, se(x²)/(2 rms).
+    mean        x̄ ± t(n-1) s/√n, Student (1908), Biometrika 6, 1; widened where all samples have one sign, see below.
+    rms         √(mean of x²); the interval of a mean on the x², its ends clipped at 0, then the root; standard error by
+                the delta method, se(x²)/(2 rms).
     proportion  k/n with the exact binomial interval of Clopper and Pearson (1934), Biometrika 26, 404.
-    total       the count itself: what happened is known, there is no sampling error.
+    total       the count itself: what happened is known, there is no sampling error. `most_likely` bounds the chance
+                behind it.
     max         the extreme itself, no interval.
     same        one number by nature; samples that differ are an error.
+
+Sizes (of errors, of slopes, squares) are skewed to the right, and Student's interval for so few of them ends too low: it
+misses the mean of four exponential numbers in 12 % of cases instead of 5, nearly always from below, where a bad model
+would pass. Samples of one sign therefore get the hull of Student's interval and of the one for log x̄ (delta method),
+x̄ exp(± t(n-1) s/(x̄ √n)). Where the scatter is small next to the mean the two are the same; where it is not, the hull
+covers 93 to 97 % for normal, folded normal, exponential, lognormal and squared normal samples of 2 to 32.
 
 A single sample of `mean` or `rms` says nothing about its scatter: the interval is infinite, so no bound is decided.
 Samples of different systems or temperatures in one cell are pooled alike; their differences widen the interval, which
@@ -15,6 +22,7 @@ is on the safe side for both PASS and FAIL.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +33,7 @@ from scipy import stats
 from mdprotocol.components import Pool
 from mdprotocol.errors import NotMeasurable
 
-EXACT: frozenset[Pool] = frozenset({"total", "max", "same"})
+EXACT: frozenset[Pool] = frozenset({"total", "max", "min", "same"})
 """Pools without sampling error: one run is enough."""
 MOST_REPLICAS = 10_000
 """Beyond this many, more replicas are no practical advice."""
@@ -55,6 +63,7 @@ def pool(samples: Sequence[float], how: Pool, confidence: float) -> Estimate:
     return _POOLS[how](np.asarray(samples, dtype=float), confidence)
 
 
+@functools.lru_cache(maxsize=4096)
 def t_factor(count: float, confidence: float) -> float:
     """Two-sided Student factor for `count` samples; infinite for one."""
     return float(stats.t.ppf(0.5 + confidence / 2, count - 1)) if count > 1 else math.inf
@@ -67,8 +76,24 @@ def _mean(x: np.ndarray, confidence: float) -> Estimate:
     # Identical samples have no scatter, and rounding in their mean must not invent any.
     error = 0.0 if np.all(x == x[0]) else float(x.std(ddof=1) / math.sqrt(len(x)))
     value = float(x[0]) if error == 0 else value
-    half = t_factor(len(x), confidence) * error
-    return Estimate(value, error, value - half, value + half)
+    low, high = _interval(value, t_factor(len(x), confidence) * error, one_sign(x))
+    return Estimate(value, error, low, high)
+
+
+def one_sign(x: np.ndarray) -> bool:
+    """Whether all samples are above, or all below, zero."""
+    return bool(np.all(x > 0) or np.all(x < 0))
+
+
+def _interval(value: float, half: float, signed: bool) -> tuple[float, float]:
+    """Student's interval, or its hull with that of the logarithm where all samples have one sign (`signed`)."""
+    low, high = value - half, value + half
+    if signed and value != 0:
+        # exp(700) is the largest that a float holds; the interval is then infinite for all that anyone asks.
+        factor = math.exp(min(half / abs(value), 700.0))
+        near, far = value / factor, value * factor
+        low, high = min(low, near, far), max(high, near, far)
+    return low, high
 
 
 def _rms(x: np.ndarray, confidence: float) -> Estimate:
@@ -96,6 +121,15 @@ def clopper_pearson(hits: int, count: int, confidence: float) -> tuple[float, fl
     return low, high
 
 
+def most_likely(hits: int, count: int, confidence: float) -> float:
+    """Upper bound on a chance of which `hits` of `count` independent runs had an event (Clopper and Pearson, one-sided).
+
+    For no hit it is 1 - (1 - c)^(1/n). Runs whose chances differ keep the bound for their average (Hoeffding 1956, Ann.
+    Math. Stat. 27, 713).
+    """
+    return 1.0 if hits == count else float(stats.beta.ppf(confidence, hits + 1, count - hits))
+
+
 def _exact(of: Callable[[np.ndarray], float]) -> Callable[[np.ndarray, float], Estimate]:
     def pooled(x: np.ndarray, confidence: float) -> Estimate:
         value = float(of(x))
@@ -116,6 +150,7 @@ _POOLS: dict[Pool, Callable[[np.ndarray, float], Estimate]] = {
     "proportion": _proportion,
     "total": _exact(np.sum),
     "max": _exact(np.max),
+    "min": _exact(np.min),
     "same": _exact(_the_same),
 }
 
@@ -131,9 +166,32 @@ def samples_to_decide(samples: Sequence[float], how: Pool, confidence: float, bo
         return None
     if how == "proportion":
         return _trials_to_decide(float(x.mean()), len(x), confidence, bound)
-    x, bound = (x**2, bound**2) if how == "rms" else (x, bound)
-    distance, scatter = abs(float(x.mean()) - bound), float(x.std(ddof=1))
-    return _first(len(x) + 1, lambda count: t_factor(count, confidence) * scatter / math.sqrt(count) < distance)
+    if how == "rms":
+        x, bound = x**2, max(bound, 0.0) ** 2
+    value, scatter, signed = float(x.mean()), float(x.std(ddof=1)), one_sign(x)
+
+    def decides(count: int) -> bool:
+        low, high = _interval(value, t_factor(count, confidence) * scatter / math.sqrt(count), signed)
+        return not low <= bound <= high
+
+    return _first(len(x) + 1, decides)
+
+
+def scatter_to_decide(samples: Sequence[float], how: Pool, confidence: float, bound: float) -> float | None:
+    """Factor below 1 on the scatter with which as many samples as now would exclude `bound`; None where none would."""
+    x = np.asarray(samples, dtype=float)
+    if how not in ("mean", "rms") or len(x) < 2:
+        return None
+    if how == "rms":
+        x, bound = x**2, max(bound, 0.0) ** 2
+    value = float(x.mean())
+    half = t_factor(len(x), confidence) * float(x.std(ddof=1)) / math.sqrt(len(x))
+    if half == 0 or value == bound:
+        return None
+    needed = abs(value - bound)
+    if value * bound > 0:  # samples that scatter less have one sign
+        needed = min(needed, abs(value) * abs(math.log(value / bound)))
+    return min(1.0, needed / half)
 
 
 def _trials_to_decide(share: float, count: int, confidence: float, bound: float) -> int | None:
