@@ -12,7 +12,7 @@ import xarray as xr
 
 from mdprotocol.assess.measurements import Entry, Measurements, collect
 from mdprotocol.assess.places import RUN_DIMS, Extra, Place, Reading
-from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric, Values
+from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric, ReplicaComparison, Values
 from mdprotocol.errors import NotMeasurable, StoreError
 from mdprotocol.plan.identity import settings_facts
 from mdprotocol.plan.types import Probe, Run
@@ -82,7 +82,21 @@ class _Session:
             return f"the reference's run: {other}"
         if other.attrs["outcome"] != "completed":
             return f"the reference's own run {_failure(other)}"
-        return _attempt(metric, lambda: metric.compare(_guarded(metric, dataset), _guarded(metric, other)), dataset)
+        return _attempt(metric, lambda: self._compared(metric, dataset, other, partner, stack), dataset)
+
+    def _compared(
+        self, metric: ComparisonMetric, dataset: xr.Dataset, other: xr.Dataset, partner: Run, stack: ExitStack
+    ) -> Values:
+        run, reference = _guarded(metric, dataset), _guarded(metric, other)
+        if not isinstance(metric, ReplicaComparison):
+            return metric.compare(run, reference)
+        return metric.compare_replicas(run, reference, [_guarded(metric, d) for d in self._siblings(partner, stack)])
+
+    def _siblings(self, partner: Run, stack: ExitStack) -> list[xr.Dataset]:
+        """The reference's completed runs of every other replica, where they can be trusted."""
+        same = [r for r in self.references.values() if _pair(r)[:3] == _pair(partner)[:3] and r is not partner]
+        found = [_opened(self.folder, run, stack) for run in same]
+        return [d for d in found if not isinstance(d, str) and d.attrs["outcome"] == "completed"]
 
     def probe(self, probe: Probe) -> None:
         metric = self.metrics.get(probe.metric)

@@ -1,7 +1,9 @@
 """Metrics: numbers from trajectories, from pairs of trajectories, and from short probes of the model itself."""
 
 from mdprotocol.api import Metric, hookimpl
+from mdprotocol_plugins.metrics.angles import Angles
 from mdprotocol_plugins.metrics.bond_lengths import BondLengths
+from mdprotocol_plugins.metrics.dihedrals import Dihedrals
 from mdprotocol_plugins.metrics.energy_drift import EnergyDrift
 from mdprotocol_plugins.metrics.energy_error import EnergyError
 from mdprotocol_plugins.metrics.energy_fluctuation import EnergyFluctuation
@@ -24,4 +26,6 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         InferenceTime,
         Resources,
         BondLengths,
+        Angles,
+        Dihedrals,
     ]

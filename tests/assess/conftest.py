@@ -38,6 +38,7 @@ class AnyModel(Model):
     """Never loaded: judging needs no model."""
 
     type: Literal["any"] = "any"
+    flavour: str = "student"
 
     def load(self, base: Path) -> ForceField:
         raise AssertionError("judging must not load a model")
@@ -127,10 +128,12 @@ class World:
         default_factory=lambda: {"level": Level(), "difference": Difference(), "examined": Examined()}
     )
     identity: str = ""
+    reference: str = ""
+    """Flavour of the reference, which then runs too; none by default. The model's flavour is `student`."""
 
     @property
     def protocol(self) -> Protocol:
-        simulation = SIMULATION | {"replicas": self.replicas}
+        simulation = SIMULATION | {"replicas": self.replicas, "reference_trajectory": bool(self.reference)}
         plain: dict[str, Any] = {
             "mdprotocol": 1,
             "name": "world",
@@ -138,6 +141,7 @@ class World:
             "systems": {"water": AnySystem(), "methane": AnySystem()},
             "simulations": {"nve": simulation},
             "criteria": self.criteria,
+            "reference": AnyModel(flavour=self.reference) if self.reference else None,
         }
         return Protocol.model_validate(plain | dict(self.extra))
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from mdprotocol.assess import Measurements, tabulate
 from mdprotocol.assess.places import Place
-from mdprotocol.components import Metric, Quantity
+from mdprotocol.components import Metric, Quantity, ReplicaComparison
 
 
 def reason_of(made, index=0, quantity="level.mean"):
@@ -92,6 +92,30 @@ def test_the_reason_tells_that_the_run_failed(world):
 
 def test_a_comparison_needs_the_references_run(world):
     assert "no reference trajectory" in reason_of(world().fill(lambda run: 1.0), quantity="difference.signed")
+
+
+class Yardstick(ReplicaComparison):
+    """Gives the number of the reference's other replicas, and the sum of their signals."""
+
+    type: Literal["yardstick"] = "yardstick"
+    quantities: ClassVar = {"count": Quantity("1", "others"), "sum": Quantity("eV", "sum of the others' signals")}
+
+    def compare_replicas(self, run, reference, others):
+        return {"count": len(others), "sum": sum(float(other["signal"].mean()) for other in others)}
+
+
+@pytest.mark.parametrize(("lost", "others", "total"), [(None, 3, 9.0), (0, 2, 9.0), (3, 2, 3.0)])
+def test_a_comparison_may_ask_for_the_references_other_replicas(world, lost, others, total):
+    """The partner of replica 1 is the reference's replica 1; the signals of the others are 0, 3 and 6."""
+    made = world(metrics={"yardstick": Yardstick()}, reference="teacher")
+    made.fill(lambda run: {0: 0.0, 1: 1.0, 2: 3.0, 3: 6.0}[run.replica])
+    for run in made.runs:
+        if run.model == "reference" and run.replica == lost:
+            made.write(run, 99.0, outcome="failed", failure_kind="nan", failure_time_fs=3.0)
+    found = made.measure()
+    place = Place.of(made.runs[1])
+    assert found.reading("yardstick.count", place).values == {(): others}
+    assert found.reading("yardstick.sum", place).values == {(): total}
 
 
 def test_a_failed_probe_is_a_reason(world):
