@@ -59,41 +59,68 @@ def sampled_frames(run: xr.Dataset) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Line:
-    """A straight line through y(x): slope with its standard error, and the residuals."""
+    """A straight line through y(x): slope with its standard error and the degrees of freedom behind it, residuals."""
 
     slope: float
     standard_error: float
     residuals: np.ndarray
+    dof: float
 
 
 def fit_line(x: np.ndarray, y: np.ndarray) -> Line:
-    """Least squares through correlated data.
+    """Least squares through correlated data; the interval of the slope is ± t(dof) standard_error.
 
-    slope = Σ(x - x̄)(y - ȳ) / Σ(x - x̄)²; its variance is g s² / Σ(x - x̄)² with s² = Σr²/(n - 2) and the statistical
+    slope = Σ(x - x̄)(y - ȳ) / Σ(x - x̄)²; its variance is g s² / Σ(x - x̄)² with s² = Σr²/(n - 2g) and the statistical
     inefficiency g of the residuals r, which counts how many successive residuals carry the information of one.
     """
     centred = x - x.mean()
     spread = float(centred @ centred)
     slope = float(centred @ (y - y.mean())) / spread
     residuals = y - y.mean() - slope * centred
-    variance = float(residuals @ residuals) / (len(x) - 2)
-    return Line(slope, float(np.sqrt(inefficiency(residuals) * variance / spread)), residuals)
+    noise = correlation(residuals, fitted=2)
+    return Line(slope, float(np.sqrt(noise.g * noise.variance / spread)), residuals, noise.dof)
+
+
+def mean_error(series: np.ndarray) -> tuple[float, float]:
+    """Standard error of the mean of correlated data, √(g s²/n), and its degrees of freedom (`correlation`)."""
+    noise = correlation(series)
+    return float(np.sqrt(noise.g * noise.variance / len(series))), noise.dof
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Correlated noise: statistical inefficiency, variance of one point, and how well the two are known."""
+
+    g: float
+    variance: float
+    dof: float
+
+
+def correlation(series: np.ndarray, fitted: int = 1) -> Correlation:
+    """Statistical inefficiency g = 1 + 2 Σ ρ(k), at least 1, of a series from which `fitted` parameters were fitted.
+
+    The sum ends at the first window W ≥ 5 τ(W), τ = g/2: Sokal (1997), in Functional Integration, chapter 6; g as in
+    Chodera et al. (2007), J. Chem. Theory Comput. 3, 26. Each fitted parameter takes g/n of the variance and lowers
+    every ρ(k) by about as much, over 2W + 1 lags in all (Wolff 2004, Comput. Phys. Commun. 156, 143, for the mean):
+    both are put back. The relative variance of g is 2(2W + 1)/n (Sokal), that of a variance
+    with dof = n/(2W + 1) degrees of freedom, so that Student's factor for these makes an honest interval.
+    """
+    x = series - series.mean()
+    n, total = len(x), float(x @ x)
+    if total == 0 or n < 4:
+        return Correlation(1.0, total / max(n - fitted, 1), float(max(n - fitted, 1)))
+    padded = np.fft.rfft(x, 2 * n)
+    rho = np.fft.irfft(padded * np.conj(padded))[:n] / total
+    tau = 0.5 + np.cumsum(rho[1:])
+    windows = np.arange(1, n)
+    ends = np.flatnonzero(windows >= 5 * tau)
+    last = int(ends[0]) if len(ends) else len(tau) - 1
+    lags = 2 * int(windows[last]) + 1
+    # A series hardly longer than its correlation tells neither; the corrections then end at a factor, not at infinity.
+    g = max(1.0, 2 * float(tau[last])) / max(1 - fitted * lags / n, 0.1)
+    return Correlation(g, total / max(n - fitted * g, n / 2), max(1.0, n / lags))
 
 
 def inefficiency(series: np.ndarray) -> float:
-    """Statistical inefficiency g = 1 + 2 Σ ρ(k), at least 1.
-
-    The sum ends at the first window W ≥ 5 τ(W), τ = g/2: Sokal (1997), in Functional Integration, chapter 6; g as in
-    Chodera et al. (2007), J. Chem. Theory Comput. 3, 26.
-    """
-    x = series - series.mean()
-    variance = float(x @ x)
-    if variance == 0 or len(x) < 4:
-        return 1.0
-    padded = np.fft.rfft(x, 2 * len(x))
-    correlation = np.fft.irfft(padded * np.conj(padded))[: len(x)] / variance
-    tau = 0.5 + np.cumsum(correlation[1:])
-    windows = np.arange(1, len(x))
-    ends = np.flatnonzero(windows >= 5 * tau)
-    last = int(ends[0]) if len(ends) else len(tau) - 1
-    return max(1.0, 2 * float(tau[last]))
+    """Statistical inefficiency of a series around its mean (`correlation`)."""
+    return correlation(series).g

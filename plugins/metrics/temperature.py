@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import xarray as xr
 
 from mdprotocol.api import Metric, Quantity, Values
-from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough, finite
+from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough, finite, mean_error
 
 
 class Temperature(Metric):
@@ -19,10 +19,11 @@ class Temperature(Metric):
         deviation          mean of T(t) - T0, signed, K
         deviation_percent  100 (mean of T(t) - T0)/T0, signed, %
         fluctuation        standard deviation of T(t), K
+        standard_error     of the mean within the run, from the autocorrelation of T(t), K
 
     At constant energy each run keeps the energy that its equilibration happened to leave it, so the means of replicas
-    scatter by about T0 √(2/f) even where everything is right, however long they run. The independent units are
-    therefore the means of whole runs, and frames are never counted as samples.
+    scatter by about T0 √(2/f) even where everything is right, however long they run, and `standard_error` does not hold
+    that. The independent units are therefore the means of whole runs, and frames are never counted as samples.
     """
 
     type: Literal["temperature"] = "temperature"
@@ -32,6 +33,7 @@ class Temperature(Metric):
         "deviation": Quantity("K", "mean kinetic temperature minus target"),
         "deviation_percent": Quantity("%", "mean kinetic temperature minus target, relative to the target"),
         "fluctuation": Quantity("K", "standard deviation of the kinetic temperature in time"),
+        "standard_error": Quantity("K", "standard error of the mean temperature within a run", "rms"),
     }
 
     def measure(self, run: xr.Dataset) -> Values:
@@ -43,4 +45,5 @@ class Temperature(Metric):
             "deviation": mean - target,
             "deviation_percent": 100 * (mean - target) / target,
             "fluctuation": float(kinetic.std(ddof=1)),
+            "standard_error": mean_error(kinetic)[0],
         }
