@@ -248,10 +248,20 @@ def check_recommendations(context: Context) -> Problems:
                     yield context.document.problem(path, f"there is no criterion '{name}'; {choices(name, allowed)}")
 
 
+def check_selftest(context: Context) -> Problems:
+    """The criteria that the self-test leaves out exist."""
+    criteria = context.section("criteria")
+    for place, name in enumerate(_listed(context.section("selftest").get("without"))):
+        if isinstance(name, str) and name not in criteria:
+            path: Path = ("selftest", "without", place)
+            yield context.document.problem(path, f"there is no criterion '{name}'; {choices(name, criteria)}")
+
+
 CHECKS: tuple[Callable[[Context], Problems], ...] = (
     check_models,
     check_simulations,
     check_expanded_names,
     check_criteria,
     check_recommendations,
+    check_selftest,
 )

@@ -138,6 +138,22 @@ class RecommendedUse(Section):
         return self
 
 
+class SelfTest(Section):
+    """How `mdprotocol selftest` tries this protocol out: with the same metrics and bounds, on fewer and shorter runs."""
+
+    changes: dict[Annotated[str, Field(pattern=r"^(simulations|metrics)\.[^=]+$")], Any] = {}
+    """What is smaller in the self-test, by path: `simulations.nve.duration_ps: 1`. Bounds and models stay as they are;
+    a path into a simulation or metric that the protocol does not have (any more) changes nothing."""
+    without: list[str] = []
+    """Criteria left out: those that mean nothing here, because runs beside each other share the machine (timings)."""
+    power: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of the planted faults that must be caught, each by a criterion that should see it."""
+    sound: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Repetitions without a fault, each with other seeds: none may be rejected."""
+    sizes: dict[str, Positive] = {}
+    """Sizes of planted faults where they differ from the catalogue's."""
+
+
 class Protocol(Section):
     """A protocol: models, systems, simulations, metrics and the criteria that decide, written down beforehand."""
 
@@ -162,6 +178,7 @@ class Protocol(Section):
     """Reporters; all registered ones with their defaults where absent."""
     executor: SerializeAsAny[Executor] | None = None
     """`processes` with one worker a core where absent."""
+    selftest: SelfTest = SelfTest()
 
     def plain(self) -> dict[str, Any]:
         """The resolved protocol as plain data, every default written out."""

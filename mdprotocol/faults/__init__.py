@@ -1,0 +1,7 @@
+"""Planted faults: what can be wrong with a model, its dynamics or its evidence, made on purpose. For the self-test."""
+
+from mdprotocol.faults.catalogue import CATALOGUE, chosen
+from mdprotocol.faults.fault import Change, Fault
+from mdprotocol.faults.wrapping import FaultyForceField, FaultyModel, Flaw
+
+__all__ = ["CATALOGUE", "Change", "Fault", "FaultyForceField", "FaultyModel", "Flaw", "chosen"]

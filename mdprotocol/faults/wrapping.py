@@ -1,0 +1,74 @@
+"""A faulty model: a sound one with a flaw around it. It goes through the same engine, probes and metrics as any other."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SerializeAsAny
+
+from mdprotocol.components import Evaluator, ForceField, Model, Topology
+from mdprotocol.faults.fault import Change
+from mdprotocol.faults.planting import planted
+from mdprotocol.plan.types import Batch, Plan, ProbeBatch
+
+
+class Flaw(ABC):
+    """What is wrong with a model: makes a faulty evaluator out of a sound force field. A picklable dataclass."""
+
+    @abstractmethod
+    def prepare(self, sound: ForceField, topology: Topology) -> Evaluator:
+        """A faulty evaluator for batches of this topology. It must not write into what the sound one returns."""
+
+
+class FaultyModel(Model):
+    """A model with a planted flaw."""
+
+    type: Literal["faulty"] = "faulty"
+    sound: SerializeAsAny[Model]
+    _flaw: Flaw
+
+    @classmethod
+    def of(cls, sound: Model, flaw: Flaw) -> FaultyModel:
+        """The model with this flaw."""
+        found = cls(sound=sound)
+        found._flaw = flaw
+        return found
+
+    def load(self, base: Path) -> ForceField:
+        return FaultyForceField(self.sound.load(base), self._flaw)
+
+    def files(self, base: Path) -> tuple[Path, ...]:
+        return self.sound.files(base)
+
+
+class FaultyForceField(ForceField):
+    """A loaded model with a planted flaw; all else of it is as it was."""
+
+    def __init__(self, sound: ForceField, flaw: Flaw) -> None:
+        self._sound, self._flaw = sound, flaw
+        self.parameters, self.weights_bytes = sound.parameters, sound.weights_bytes
+        self.dtype, self.device, self.kernel, self.notices = sound.dtype, sound.device, sound.kernel, sound.notices
+
+    def prepare(self, topology: Topology) -> Evaluator:
+        evaluator = self._flaw.prepare(self._sound, topology)
+        self.kernel, self.notices = self._sound.kernel, self._sound.notices
+        return evaluator
+
+
+@dataclass(frozen=True)
+class FlawedModel(Change):
+    """Every model under test, in its runs and in its probes, has this flaw."""
+
+    flaw: Flaw
+
+    def planned(self, plan: Plan, label: str) -> Plan:
+        def batch(one: Batch) -> Batch:
+            return replace(one, component=FaultyModel.of(one.component, self.flaw))
+
+        def probes(one: ProbeBatch) -> ProbeBatch:
+            return replace(one, component=FaultyModel.of(one.component, self.flaw))
+
+        return planted(plan, label, batch, probes)
