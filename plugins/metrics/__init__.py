@@ -7,11 +7,13 @@ from mdprotocol_plugins.metrics.dihedrals import Dihedrals
 from mdprotocol_plugins.metrics.energy_drift import EnergyDrift
 from mdprotocol_plugins.metrics.energy_error import EnergyError
 from mdprotocol_plugins.metrics.energy_fluctuation import EnergyFluctuation
+from mdprotocol_plugins.metrics.ensemble import Ensemble
 from mdprotocol_plugins.metrics.force_error import ForceError
 from mdprotocol_plugins.metrics.inference_time import InferenceTime
 from mdprotocol_plugins.metrics.resources import Resources
 from mdprotocol_plugins.metrics.stability import Stability
 from mdprotocol_plugins.metrics.temperature import Temperature
+from mdprotocol_plugins.metrics.trajectory_divergence import TrajectoryDivergence
 
 
 @hookimpl
@@ -26,6 +28,8 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         InferenceTime,
         Resources,
         BondLengths,
+        Ensemble,
+        TrajectoryDivergence,
         Angles,
         Dihedrals,
     ]
