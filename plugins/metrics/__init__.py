@@ -9,6 +9,7 @@ from mdprotocol_plugins.metrics.energy_error import EnergyError
 from mdprotocol_plugins.metrics.energy_fluctuation import EnergyFluctuation
 from mdprotocol_plugins.metrics.ensemble import Ensemble
 from mdprotocol_plugins.metrics.force_error import ForceError
+from mdprotocol_plugins.metrics.frequencies import Frequencies
 from mdprotocol_plugins.metrics.inference_time import InferenceTime
 from mdprotocol_plugins.metrics.resources import Resources
 from mdprotocol_plugins.metrics.stability import Stability
@@ -28,6 +29,7 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         InferenceTime,
         Resources,
         BondLengths,
+        Frequencies,
         Ensemble,
         TrajectoryDivergence,
         Angles,

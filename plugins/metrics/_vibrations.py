@@ -1,0 +1,148 @@
+"""Minima and harmonic vibrations of a molecule by any force field: relaxation, Hessian, modes without rigid motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from ase.optimize import BFGS
+
+from mdprotocol.api import (
+    AMU_EV_FS2_PER_A2,
+    Evaluator,
+    ForceField,
+    NotMeasurable,
+    ReferenceFailure,
+    Structure,
+    Topology,
+)
+
+LIGHT_CM_PER_FS = 2.99792458e-5
+RIGID = 1e-3
+"""A rigid motion smaller than this share of the largest is none: the rotation of a linear molecule about its axis."""
+
+
+@dataclass(frozen=True)
+class Vibrations:
+    """A minimum with its harmonic vibrations; M modes of n atoms.
+
+    Attributes:
+        positions: (n, 3) Å, the minimum.
+        largest_force: what is left of the force there, eV/Å.
+        wavenumbers: (M,) cm⁻¹, ascending; imaginary frequencies as negative numbers.
+        modes: (M, n, 3) orthonormal mass-weighted displacements.
+    """
+
+    positions: np.ndarray
+    largest_force: float
+    wavenumbers: np.ndarray
+    modes: np.ndarray
+
+
+def vibrations(force_field: ForceField, structure: Structure, fmax: float, steps: int, step_A: float) -> Vibrations:
+    """Relax a molecule and find its harmonic vibrations.
+
+    Args:
+        fmax: largest force on an atom at the minimum, eV/Å.
+        steps: of the relaxation, at most.
+        step_A: of the central differences of forces.
+
+    Raises:
+        NotMeasurable: the relaxation does not end.
+        ReferenceFailure: the force field gives no answer.
+    """
+    evaluate = force_field.prepare(Topology.of([structure]))
+    positions = relaxed(evaluate, structure, fmax, steps)
+    wavenumbers, modes = normal_modes(hessian(evaluate, positions, step_A), positions, structure.masses)
+    return Vibrations(positions, _largest(forces_at(evaluate, positions)), wavenumbers, modes)
+
+
+def relaxed(evaluate: Evaluator, structure: Structure, fmax: float, steps: int) -> np.ndarray:
+    """(n, 3) Å: the minimum next to the structure, by ASE's BFGS, which looks at forces only."""
+    atoms = Atoms(numbers=structure.numbers, positions=structure.positions, masses=structure.masses)
+    atoms.calc = _Forces(evaluate)
+    if not BFGS(atoms, logfile=None, maxstep=0.1).run(fmax=fmax, steps=steps):
+        left = _largest(forces_at(evaluate, atoms.positions))
+        raise NotMeasurable(f"no minimum was found: after {steps} steps a force of {left:.2g} eV/Å is left")
+    return np.array(atoms.positions)
+
+
+class _Forces(Calculator):
+    """A force field as ASE sees it."""
+
+    implemented_properties = ["energy", "forces"]
+
+    def __init__(self, evaluate: Evaluator) -> None:
+        super().__init__()
+        self._evaluate = evaluate
+
+    def calculate(self, atoms=None, properties=("forces",), system_changes=()) -> None:  # type: ignore[no-untyped-def]
+        super().calculate(atoms, properties, system_changes)
+        self.results = {"energy": 0.0, "forces": forces_at(self._evaluate, atoms.positions)}
+
+
+def forces_at(evaluate: Evaluator, positions: np.ndarray) -> np.ndarray:
+    """(n, 3) eV/Å."""
+    import torch
+
+    result = evaluate(torch.as_tensor(np.array(positions, dtype=np.float64)))
+    if result.errors:
+        raise ReferenceFailure("; ".join(result.errors.values()))
+    forces = result.forces.detach().cpu().numpy().copy()
+    if not np.isfinite(forces).all():
+        raise NotMeasurable("a force is not finite")
+    return forces
+
+
+def hessian(evaluate: Evaluator, positions: np.ndarray, step_A: float) -> np.ndarray:
+    """(3n, 3n) eV/Å²: -(F(x + h) - F(x - h))/2h for every coordinate, made symmetric."""
+    size = positions.size
+    found = np.empty((size, size))
+    for column in range(size):
+        shift = np.zeros(size)
+        shift[column] = step_A
+        ahead, back = (forces_at(evaluate, positions + sign * shift.reshape(positions.shape)) for sign in (1, -1))
+        found[column] = (back - ahead).ravel() / (2 * step_A)
+    return (found + found.T) / 2
+
+
+def normal_modes(matrix: np.ndarray, positions: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wavenumbers (M,) cm⁻¹ and mass-weighted modes (M, n, 3) of a Hessian (3n, 3n) eV/Å².
+
+    Eigenvalues of M^-1/2 H M^-1/2 in the space without translation and rotation (Wilson, Decius and Cross 1955,
+    Molecular Vibrations, chapter 2): M = 3n - 6, or 3n - 5 for a linear molecule.
+    """
+    root = np.sqrt(np.repeat(masses, 3))
+    basis = _internal(positions, masses)
+    values, vectors = np.linalg.eigh(basis.T @ (matrix / np.outer(root, root)) @ basis)
+    angular = np.sign(values) * np.sqrt(np.abs(values) / AMU_EV_FS2_PER_A2)
+    return angular / (2 * np.pi * LIGHT_CM_PER_FS), (basis @ vectors).T.reshape(len(values), *positions.shape)
+
+
+def _internal(positions: np.ndarray, masses: np.ndarray) -> np.ndarray:
+    """(3n, M) orthonormal mass-weighted directions without translation and rotation (Eckart 1935, Phys. Rev. 47, 552)."""
+    n, root = len(masses), np.sqrt(masses)
+    centred = positions - np.average(positions, axis=0, weights=masses)
+    moves = [np.tile(axis, (n, 1)) for axis in np.eye(3)] + [np.cross(axis, centred) for axis in np.eye(3)]
+    rigid = np.stack([(root[:, None] * move).ravel() for move in moves], axis=1)
+    left, sizes, _ = np.linalg.svd(rigid)
+    return left[:, int((sizes > RIGID * sizes[0]).sum()) :]
+
+
+def _largest(forces: np.ndarray) -> float:
+    return float(np.linalg.norm(forces, axis=-1).max())
+
+
+def fitted(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rotation (3, 3) that brings positions (n, 3) best onto others, and the positions there.
+
+    Kabsch (1976), Acta Crystallogr. A 32, 922; a mirror is not allowed.
+    """
+    centre = theirs.mean(axis=0)
+    centred = ours - ours.mean(axis=0)
+    left, _, right = np.linalg.svd(centred.T @ (theirs - centre))
+    mirror = np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    turn = left @ mirror @ right
+    return turn, centred @ turn + centre
