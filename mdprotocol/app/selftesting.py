@@ -1,0 +1,267 @@
+"""The self-test of a protocol: faults are planted in its own models, and sound repetitions are judged beside them.
+
+Every trial goes the way of a real run: a plan, the engine, the probes, measuring, judging. Runs and probes that a fault
+does not touch (the reference's own among them) are taken over from the trial without a fault, by their identity.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdprotocol.app.running import EventHandler, executor_named, pending
+from mdprotocol.app.sources import Prepared, Source, prepare
+from mdprotocol.assess import judge_models, measure
+from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms, see
+from mdprotocol.components import Metric
+from mdprotocol.errors import UsageError
+from mdprotocol.plan import Plan, make_plan, metrics_of, total_steps
+from mdprotocol.protocol.schema import Protocol
+from mdprotocol.report.selftest import render_selftest
+from mdprotocol.store import ResultsFolder
+
+if TYPE_CHECKING:
+    from mdprotocol.faults import Change, Fault
+
+SHARES = (0.5, 0.25, 0.125)
+"""Of a fault's size, tried where the smallest size seen is asked for."""
+
+
+@dataclass(frozen=True)
+class SelfTested:
+    """What a self-test ends with."""
+
+    folder: Path
+    powers: tuple[Power, ...]
+    seconds: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the protocol has its declared power with every model."""
+        return all(power.met for power in self.powers)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial, as a worker gets it."""
+
+    name: str
+    plan: Plan
+    protocol: Protocol
+    metrics: Mapping[str, Metric]
+    folder: Path
+    change: Change | None = None
+    donor: Path | None = None
+    """Folder of a trial whose files may be taken over."""
+    keep: bool = False
+    """Whether its files stay, for other trials to take over."""
+
+
+def selftest(
+    source: Source,
+    output: Path | None,
+    on_event: EventHandler,
+    *,
+    faults: Sequence[str] | None = None,
+    sound: int | None = None,
+    sizes: bool = False,
+) -> SelfTested:
+    """Plant every fault in every model of the protocol, repeat it without a fault, and report what it saw.
+
+    Args:
+        output: folder of the report; `results/<protocol name>/selftest` by default.
+        faults: names of the faults; the whole catalogue where None.
+        sound: repetitions without a fault; as the protocol declares where None.
+        sizes: also look for the smallest size of each fault that is caught.
+    """
+    from mdprotocol.faults import chosen  # imports torch
+
+    started = time.time()
+    prepared = smaller(source)
+    protocol = prepared.protocol
+    planted = chosen(faults, dict(protocol.selftest.sizes))
+    repetitions = protocol.selftest.sound if sound is None else sound
+    folder = ResultsFolder(output or Path("results") / protocol.name / "selftest")
+    folder.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".trials-", dir=folder.root) as scratch:
+        bench = _Bench(prepared, Path(scratch), on_event)
+        powers = tuple(bench.power(model, planted, repetitions, sizes) for model in protocol.models)
+    seconds = time.time() - started
+    for name, data in render_selftest(protocol, powers, seconds).items():
+        folder.write_bytes(name, data)
+    return SelfTested(folder.root, powers, seconds)
+
+
+def smaller(source: Source) -> Prepared:
+    """The protocol as its self-test runs it: with the changes that it declares, and without the criteria left out.
+
+    Raises:
+        UsageError: no criterion is left, or no `must` among them.
+    """
+    declared = prepare(source, files=True)
+    section, data = declared.protocol.selftest, declared.document.data
+    overrides = [f"{path}={json.dumps(value)}" for path, value in section.changes.items() if _exists(data, path)]
+    prepared = prepare(replace(source, overrides=(*source.overrides, *overrides)), files=True)
+    criteria = {name: c for name, c in prepared.protocol.criteria.items() if name not in section.without}
+    if not any(criterion.level == "must" for criterion in criteria.values()):
+        raise UsageError("the self-test has no `must` criterion left, so no fault could be caught")
+    return replace(prepared, protocol=prepared.protocol.model_copy(update={"criteria": criteria}))
+
+
+def _exists(data: Mapping[str, Any], path: str) -> bool:
+    """Whether the protocol has the simulation or metric that a change is about."""
+    section, name = path.split(".")[:2]
+    return data.get(section, {}).get(name) is not None
+
+
+class _Bench:
+    """Runs trials on the protocol's workers."""
+
+    def __init__(self, prepared: Prepared, scratch: Path, on_event: EventHandler) -> None:
+        self._prepared, self._scratch, self._on_event = prepared, scratch, on_event
+        self._metrics = metrics_of(prepared.protocol, prepared.registry)
+        self._registered = [cls.type_name() for cls in prepared.registry.classes("metrics")]
+
+    def power(self, model: str, faults: Sequence[Fault], repetitions: int, sizes: bool) -> Power:
+        """All trials with one model."""
+        protocol = self._prepared.protocol
+        alone = protocol.model_copy(update={"models": {model: protocol.models[model]}})
+        plan = self._plan(alone)
+        first = replace(self._job(alone, f"{model}: without a fault", plan), keep=True)
+        others = [self._sound(alone, model, index) for index in range(1, repetitions)]
+        baseline, *sound = self._run([first, *others])
+        seen = self._faults(alone, plan, faults, first, baseline)
+        if sizes:
+            seen = self._smallest(alone, plan, faults, first, baseline, seen)
+        counted = [baseline, *sound] if repetitions else []
+        return Power(model, baseline, tuple(seen), false_alarms(alone, counted), protocol.selftest.power)
+
+    def _faults(
+        self, protocol: Protocol, plan: Plan, faults: Sequence[Fault], first: Job, baseline: Trial
+    ) -> list[Seen]:
+        jobs = [self._job(protocol, fault.label, fault.planned(plan), fault.change(), first.folder) for fault in faults]
+        trials = self._run(jobs)
+        return [
+            see(protocol, facts(fault), baseline, trial, self._registered)
+            for fault, trial in zip(faults, trials, strict=True)
+        ]
+
+    def _smallest(
+        self,
+        protocol: Protocol,
+        plan: Plan,
+        faults: Sequence[Fault],
+        first: Job,
+        baseline: Trial,
+        seen: Sequence[Seen],
+    ) -> list[Seen]:
+        """The smallest size down to which every size tried was caught, where the listed one was."""
+        wanted = [fault for fault, one in zip(faults, seen, strict=True) if fault.scalable and one.caught]
+        tried = [replace(f, size=f.size * share) for f in wanted for share in SHARES if f.size is not None]
+        found = {
+            (one.fault.name, one.fault.size): one.caught for one in self._faults(protocol, plan, tried, first, baseline)
+        }
+        least: dict[str, float] = {}
+        for fault in wanted:
+            assert fault.size is not None
+            least[fault.name] = fault.size
+            for share in SHARES:
+                if not found[(fault.name, fault.size * share)]:
+                    break
+                least[fault.name] = fault.size * share
+        return [replace(one, smallest=least.get(one.fault.name)) for one in seen]
+
+    # --------------------------------------------------------------------------------------------------------- jobs
+
+    def _plan(self, protocol: Protocol) -> Plan:
+        return make_plan(protocol, self._prepared.base, self._prepared.registry, document=self._prepared.document)
+
+    def _sound(self, protocol: Protocol, model: str, index: int) -> Job:
+        """A repetition with seeds of its own: those of the runs, and those of the probes."""
+        simulations = {name: s.model_copy(update={"seeds": None}) for name, s in protocol.simulations.items()}
+        other = protocol.model_copy(update={"seed": protocol.seed + index, "simulations": simulations})
+        return self._job(other, f"{model}: without a fault, seed {other.seed}", self._plan(other))
+
+    def _job(
+        self, protocol: Protocol, name: str, plan: Plan, change: Change | None = None, donor: Path | None = None
+    ) -> Job:
+        folder = Path(tempfile.mkdtemp(dir=self._scratch))
+        return Job(name, plan, protocol, self._metrics, folder, change, donor)
+
+    def _run(self, jobs: Sequence[Job]) -> list[Trial]:
+        """Trials in the order of the jobs."""
+        from mdprotocol.engine import worker
+
+        registry = self._prepared.registry
+        executor = self._prepared.protocol.executor or executor_named(registry, "processes")
+        setup = functools.partial(worker.prepare_worker, registry.sources)
+        found: dict[str, Trial] = {}
+        for result in executor.execute(carry_out, list(jobs), self._on_event, setup):
+            if isinstance(result, BaseException):
+                raise result
+            found[result.name] = result
+        return [found[job.name] for job in jobs]
+
+
+def facts(fault: Fault) -> Planted:
+    """A fault in words and numbers."""
+    return Planted(fault.name, fault.what, fault.size, fault.units, fault.seen_by)
+
+
+# ------------------------------------------------------------------------------------------------------- in a worker
+
+
+def carry_out(job: Job, emit: EventHandler) -> Trial:
+    """One trial: simulate what cannot be taken over, measure, judge."""
+    from mdprotocol.engine import events
+
+    started, folder = time.monotonic(), ResultsFolder(job.folder)
+    take_over(job.plan, folder, ResultsFolder(job.donor) if job.donor else None)
+    steps = sum(total_steps(batch.settings) for batch in job.plan.batches)
+    emit(events.BatchStarted(job.name, len(job.plan.runs), 0, steps, 0.0))
+    _simulate(job, folder)
+    if job.change is not None:
+        job.change.spoil(job.plan, folder)
+    measurements = measure(job.protocol, job.metrics, job.plan.runs, job.plan.probes, folder)
+    (verdict,) = judge_models(job.protocol, job.metrics, job.plan.runs, job.plan.probes, measurements)
+    if not job.keep:
+        shutil.rmtree(job.folder)
+    emit(events.BatchFinished(job.name, len(job.plan.runs), verdict.runs_failed, time.monotonic() - started))
+    return Trial.of(job.name, verdict)
+
+
+def _simulate(job: Job, folder: ResultsFolder) -> None:
+    """As in a real run: a task that raises leaves its runs missing, and the verdict says so."""
+    from mdprotocol.engine.batch import run_batch
+    from mdprotocol.engine.probe import run_probes
+
+    batches, probes = pending(job.plan, folder)
+    for work, tasks in ((run_probes, probes), (run_batch, batches)):
+        for task in tasks:
+            try:
+                work(task, folder.root, _quiet)  # type: ignore[operator]
+            except Exception:
+                if job.change is None:
+                    raise
+
+
+def _quiet(event: Any) -> None:
+    """What happens inside a trial is told by its verdict."""
+
+
+def take_over(plan: Plan, folder: ResultsFolder, donor: ResultsFolder | None) -> None:
+    """Link finished files of equal identity from another folder."""
+    for item in (*plan.runs, *plan.probes) if donor is not None else ():
+        assert donor is not None
+        if donor.identity(item.path) == item.identity:
+            target = folder.path(item.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(donor.path(item.path), target)
