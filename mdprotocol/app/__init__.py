@@ -1,14 +1,19 @@
 """The use cases as plain functions, a file for each kind: the command line only parses and prints."""
 
+from mdprotocol.app.benching import Benched, bench
 from mdprotocol.app.concluding import Finished, exit_code
 from mdprotocol.app.judging import compare, judge, report
 from mdprotocol.app.running import check, run
+from mdprotocol.app.selftesting import SelfTested, selftest
 from mdprotocol.app.sources import Prepared, Source, prepare, stored
 
 __all__ = [
+    "Benched",
     "Finished",
     "Prepared",
+    "SelfTested",
     "Source",
+    "bench",
     "check",
     "compare",
     "exit_code",
@@ -16,5 +21,6 @@ __all__ = [
     "prepare",
     "report",
     "run",
+    "selftest",
     "stored",
 ]

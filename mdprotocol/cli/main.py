@@ -13,10 +13,10 @@ import traceback
 from collections.abc import Sequence
 
 from mdprotocol import __version__
-from mdprotocol.cli import check, compare, judge, new, plugins, report, run, schema
+from mdprotocol.cli import bench, check, compare, judge, new, plugins, report, run, schema, selftest
 from mdprotocol.errors import MDProtocolError, UsageError
 
-COMMANDS = (run, check, judge, report, compare, plugins, schema, new)
+COMMANDS = (run, check, judge, report, compare, selftest, bench, plugins, schema, new)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
