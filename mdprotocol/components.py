@@ -185,6 +185,9 @@ class ForceField(ABC):
     device: str = "cpu"
     kernel: str = "torch"
     """What evaluates it: torch, fused, ase, tblite, ..."""
+    remembers: bool = False
+    """Whether an answer may depend on earlier calls of an evaluator (a density carried over as the next guess). The
+    engine then takes a new evaluator every few hundred steps, so that a run that was interrupted there is bitwise equal."""
     notices: tuple[str, ...] = ()
     """What the user should know about how it was loaded (a fallback, a stand-in): shown once and kept in provenance."""
 
@@ -340,6 +343,9 @@ class Quantity:
     units: str
     long_name: str
     pool: Pool = "mean"
+    over_time: Literal["", "average", "slope"] = ""
+    """How longer runs sharpen it, for the advice where a verdict is open: an average over the run, a slope in time, or
+    not at all (or not known)."""
 
 
 Values = Mapping[str, "float | xr.DataArray"]

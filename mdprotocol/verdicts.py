@@ -68,7 +68,9 @@ class CellResult:
     measurement: Measurement
     outcome: Outcome
     advice: str = ""
-    """For INCONCLUSIVE: what would decide it (how many more replicas)."""
+    """For INCONCLUSIVE: what would decide it (how many more replicas, or picoseconds)."""
+    more_replicas: int | None = None
+    """For INCONCLUSIVE: how many more replicas each condition of the cell needs; None where no practical number would do."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class CriterionResult:
     cells: tuple[CellResult, ...] = ()
     reason: str = ""
     """Why it was NOT MEASURED as a whole (no cell at all), else empty."""
+    note: str = ""
+    """What else its numbers say: the chance that may still be behind a count."""
 
     @property
     def worst(self) -> CellResult | None:

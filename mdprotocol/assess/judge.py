@@ -1,30 +1,43 @@
 """Judge: criteria against measurements, and the decision on each model. The rules, all of them:
 
-Cell       PASS where the whole confidence interval lies within the bound. FAIL where the whole of a wider interval, at
-           confidence 1 - (1 - c)/m for m cells, lies outside. NOT MEASURED where any planned run has no value. Else
-           INCONCLUSIVE, with the number of replicas that would decide it.
+Cell       PASS where the whole confidence interval lies within the bound. FAIL where the whole of a stricter interval lies
+           outside (see below). NOT MEASURED where any planned run has no value. Else INCONCLUSIVE, with the number of
+           replicas, or picoseconds, that would decide it.
 Criterion  its worst cell, in the order FAIL, NOT MEASURED, INCONCLUSIVE, PASS.
 Model      any `must` FAIL: REJECTED. Else any `must` that is not PASS, or no `must` at all: UNDECIDED. Else APPROVED.
 
-Why the two intervals differ: a PASS claims that every cell keeps the bound, which is an intersection-union test
-(Berger 1982, Technometrics 24, 295): testing each cell at c holds the whole at c. A FAIL claims that some cell breaks
-it; over m cells chance finds one, hence Bonferroni's correction. Nothing is corrected across criteria.
+Why the two intervals differ: APPROVED claims that every cell of every `must` criterion keeps its bound, which is an
+intersection-union test (Berger 1982, Technometrics 24, 295): testing each cell at c holds the whole at c, and nothing has
+to be corrected. REJECTED claims that some cell of some `must` criterion breaks its bound, and over many chance finds one.
+The failures of all cells of all `must` criteria are therefore judged together with Holm's correction (familywise.py):
+with confidence c not one of them is false. `should` and `nice` criteria reject nobody: each is corrected for its own cells.
+
+Counts (`total`) are judged as they are, because a protocol that allows no crash asks what happened; the chance that may
+still be behind them is told beside them ("0 of 36 crashed: at most 8 % with 95 % confidence").
+
+Looks: where replicas are added until a verdict is reached (`looks` in the protocol, --until-decided), every look judges
+at 1 - (1 - c)/looks, PASS and FAIL alike. Over all looks together c holds, whatever decided when to stop (Bonferroni; an
+alpha spent in equal parts, as in Pocock 1977, Biometrika 64, 191, but without his allowance for the looks' correlation).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from mdprotocol.assess.advice import advise
 from mdprotocol.assess.cells import Pooled, cells, pooled
 from mdprotocol.assess.decision import decide, recommend
+from mdprotocol.assess.familywise import CellTest, Strictness, holm
 from mdprotocol.assess.measurements import Measurements
+from mdprotocol.assess.notes import chance_note, notes_of
 from mdprotocol.assess.places import Place
-from mdprotocol.assess.statistics import EXACT, samples_to_decide
 from mdprotocol.components import Metric, ProbeMetric, Quantity
 from mdprotocol.plan import Probe, Run, select, split_quantity
 from mdprotocol.protocol.schema import Criterion, Protocol
-from mdprotocol.verdicts import CellResult, CriterionResult, ModelVerdict, Outcome
+from mdprotocol.units import FS_PER_PS
+from mdprotocol.verdicts import CellResult, CriterionResult, Level, ModelVerdict, Outcome
 
 BADNESS = (Outcome.FAIL, Outcome.NOT_MEASURED, Outcome.INCONCLUSIVE, Outcome.PASS)
 
@@ -50,12 +63,18 @@ def _judge_model(
 ) -> ModelVerdict:
     planned = [run for run in runs if run.model == model]
     examined = [probe for probe in probes if probe.model == model]
-    results = [
-        judge_criterion(name, criterion, metrics, planned, examined, measurements)
+    drafts = [
+        _draft(name, criterion, protocol.looks, metrics, planned, examined, measurements)
         for name, criterion in protocol.criteria.items()
     ]
+    levels = _levels(drafts)
+    lengths = {Place.of(run): run.settings.steps * run.settings.timestep_fs / FS_PER_PS for run in planned}
+    results = [_result(draft, levels[draft.name], lengths) for draft in drafts]
     outcomes = [measurements.run_outcomes.get(Place.of(run), "missing") for run in planned]
     decision, reasons = decide(results)
+    tested = max(
+        (level.tests for d in drafts if d.criterion.level is Level.MUST for level in levels[d.name]), default=0
+    )
     return ModelVerdict(
         model=model,
         decision=decision,
@@ -66,18 +85,38 @@ def _judge_model(
         runs_completed=outcomes.count("completed"),
         runs_failed=outcomes.count("failed"),
         runs_missing=outcomes.count("missing"),
+        notes=tuple(notes_of(protocol, model, decision, results, tested)),
     )
 
 
-def judge_criterion(
+@dataclass(frozen=True)
+class _Draft:
+    """A criterion with its cells, before the cells of all criteria are judged together."""
+
+    name: str
+    criterion: Criterion
+    quantity: Quantity | None
+    reason: str
+    cells: tuple[Pooled, ...]
+    confidence: float
+
+    @property
+    def tests(self) -> list[CellTest]:
+        """Cells that were measured."""
+        found = [one for one in self.cells if not one.measurement.reason]
+        return [CellTest(self.criterion, one, self.confidence) for one in found]
+
+
+def _draft(
     name: str,
     criterion: Criterion,
+    looks: int,
     metrics: Mapping[str, Metric],
     runs: Sequence[Run],
     probes: Sequence[Probe],
     measurements: Measurements,
-) -> CriterionResult:
-    """Judge one criterion for one model.
+) -> _Draft:
+    """Pool the cells of one criterion for one model.
 
     Args:
         metrics: by their name in the protocol.
@@ -90,23 +129,51 @@ def judge_criterion(
         places = [Place.of(p) for p in select([p for p in probes if p.metric == metric_name], criterion)]
     else:
         places = [Place.of(run) for run in select(runs, criterion)]
+    confidence = 1 - (1 - criterion.confidence) / looks
     reason = _nothing(criterion, quantity, places)
-    results: list[CellResult] = []
+    found: list[Pooled] = []
     if quantity is not None and not reason:
-        found = cells(criterion.metric, places, criterion.per, measurements)
-        results = judge_cells(criterion, [pooled(criterion.metric, quantity, c, criterion.confidence) for c in found])
+        grouped = cells(criterion.metric, places, criterion.per, measurements)
+        found = [pooled(criterion.metric, quantity, cell, confidence) for cell in grouped]
+    return _Draft(name, criterion, quantity, reason, tuple(found), confidence)
+
+
+def _levels(drafts: Sequence[_Draft]) -> dict[str, list[Strictness]]:
+    """How clear each measured cell's failure had to be, by criterion: all `must` criteria together, each other alone."""
+    together = [draft for draft in drafts if draft.criterion.level is Level.MUST]
+    families = [together, *([draft] for draft in drafts if draft.criterion.level is not Level.MUST)]
+    found: dict[str, list[Strictness]] = {}
+    for family in families:
+        levels = iter(holm([test for draft in family for test in draft.tests]))
+        found |= {draft.name: [next(levels) for _ in draft.tests] for draft in family}
+    return found
+
+
+def _result(draft: _Draft, levels: Sequence[Strictness], lengths: Mapping[Place, float]) -> CriterionResult:
+    criterion = draft.criterion
+    judged = [_judge_cell(test, level, lengths) for test, level in zip(draft.tests, levels, strict=True)]
+    absent = [CellResult(one.measurement, Outcome.NOT_MEASURED) for one in draft.cells if one.measurement.reason]
+    results = _sorted(draft, [*judged, *absent])
     return CriterionResult(
-        name=name,
+        name=draft.name,
         level=criterion.level,
         description=criterion.description,
         quantity=criterion.metric,
-        units=quantity.units if quantity else (criterion.units or ""),
+        units=draft.quantity.units if draft.quantity else (criterion.units or ""),
         minimum=criterion.min,
         maximum=criterion.max,
         outcome=results[0].outcome if results else Outcome.NOT_MEASURED,
         cells=tuple(results),
-        reason=reason,
+        reason=draft.reason,
+        note=chance_note(criterion, draft.quantity, results) if draft.quantity else "",
     )
+
+
+def _sorted(draft: _Draft, results: Sequence[CellResult]) -> list[CellResult]:
+    """The deciding cell first; the order of the plan among equals."""
+    order = {id(one.measurement): index for index, one in enumerate(draft.cells)}
+    planned = sorted(results, key=lambda cell: order[id(cell.measurement)])
+    return sorted(planned, key=lambda cell: (BADNESS.index(cell.outcome), -_excess(draft.criterion, cell)))
 
 
 def _nothing(criterion: Criterion, quantity: Quantity | None, places: Sequence[Place]) -> str:
@@ -116,14 +183,6 @@ def _nothing(criterion: Criterion, quantity: Quantity | None, places: Sequence[P
     if criterion.units is not None and criterion.units != quantity.units:
         return f"the bound is in {criterion.units}, but {criterion.metric} in {quantity.units}"
     return "" if places else "no run or probe was planned that it could be measured from"
-
-
-def judge_cells(criterion: Criterion, found: Sequence[Pooled]) -> list[CellResult]:
-    """Judge all cells of a criterion; the deciding one first."""
-    count = sum(1 for one in found if not one.measurement.reason)
-    strict = 1 - (1 - criterion.confidence) / max(count, 1)
-    results = [_judge_cell(criterion, one, strict, count) for one in found]
-    return sorted(results, key=lambda cell: (BADNESS.index(cell.outcome), -_excess(criterion, cell)))
 
 
 def _excess(criterion: Criterion, cell: CellResult) -> float:
@@ -136,37 +195,17 @@ def _excess(criterion: Criterion, cell: CellResult) -> float:
     return max(beyond + below)
 
 
-def _judge_cell(criterion: Criterion, one: Pooled, strict: float, count: int) -> CellResult:
-    found = one.measurement
-    if found.reason:
-        return CellResult(found, Outcome.NOT_MEASURED)
-    least = -math.inf if criterion.min is None else criterion.min
-    most = math.inf if criterion.max is None else criterion.max
-    if least <= found.low and found.high <= most:
+def _judge_cell(test: CellTest, level: Strictness, lengths: Mapping[Place, float]) -> CellResult:
+    found = test.cell.measurement
+    if test.within(test.confidence):
         return CellResult(found, Outcome.PASS)
-    wide = one.at(strict)
-    if wide.low > most or wide.high < least:
+    if level.failed:
         return CellResult(found, Outcome.FAIL)
-    return CellResult(found, Outcome.INCONCLUSIVE, _advice(criterion, one, strict, count))
+    own = [lengths[place] for place, _, _ in test.cell.cell.readings if place in lengths]
+    advice = advise(test, level, own)
+    return CellResult(found, Outcome.INCONCLUSIVE, advice.text, advice.more_replicas)
 
 
-def _advice(criterion: Criterion, one: Pooled, strict: float, count: int) -> str:
-    """What would decide an inconclusive cell."""
-    samples, value = one.cell.samples, one.measurement.value
-    if one.quantity.pool not in EXACT and len(samples) < 2:
-        return "one replica shows no scatter, so there is no interval; at least 2 replicas are needed, better 4"
-    bound = _nearest(criterion, value)
-    inside = (criterion.min is None or value >= criterion.min) and (criterion.max is None or value <= criterion.max)
-    needed = samples_to_decide(samples, one.quantity.pool, criterion.confidence if inside else strict, bound)
-    if needed is None:
-        return "the value lies so near the bound that more replicas will hardly decide it"
-    conditions = one.cell.conditions
-    have, want = len(samples) / conditions, math.ceil(needed / conditions)
-    more = max(1, math.ceil(want - have))
-    chance = f"; a failure among {count} cells has to be clearer than in one alone" if not inside and count > 1 else ""
-    return f"about {more} more replica{'s' * (more > 1)} ({have + more:g} in all) would decide it{chance}"
-
-
-def _nearest(criterion: Criterion, value: float) -> float:
-    bounds = [bound for bound in (criterion.min, criterion.max) if bound is not None]
-    return min(bounds, key=lambda bound: abs(bound - value))
+def inconclusive(result: CriterionResult) -> Iterator[CellResult]:
+    """Cells of a criterion that more replicas would decide."""
+    return (c for c in result.cells if c.outcome is Outcome.INCONCLUSIVE and c.more_replicas is not None)

@@ -17,11 +17,11 @@ MAX_COPIES = 64
 
 
 def grouped(runs: Iterable[Run], max_copies: int = MAX_COPIES) -> list[tuple[Run, ...]]:
-    """Runs of equal model, system and settings, in groups of nearly equal size of at most `max_copies`."""
-    groups: dict[tuple[str, str, str], list[Run]] = {}
+    """Runs of equal model, system, settings and stage, in groups of nearly equal size of at most `max_copies`."""
+    groups: dict[tuple[str, str, str, int], list[Run]] = {}
     settings = Digests(settings_facts)
     for run in runs:
-        groups.setdefault((run.model, run.system, settings(run.settings)), []).append(run)
+        groups.setdefault((run.model, run.system, settings(run.settings), run.stage), []).append(run)
     return [part for group in groups.values() for part in _parts(group, max_copies)]
 
 
@@ -32,9 +32,9 @@ def _parts(group: Sequence[Run], max_copies: int) -> list[tuple[Run, ...]]:
 
 
 def batch_sizes(runs: Iterable[Run]) -> dict[tuple[str, str], set[int]]:
-    """Batch sizes that a model meets on a system, by (model, system)."""
+    """Batch sizes that a model meets on a system, by (model, system), as planned: an addition changes no probe."""
     sizes: dict[tuple[str, str], set[int]] = {}
-    for group in grouped(runs):
+    for group in grouped(run for run in runs if run.stage == 0):
         sizes.setdefault((group[0].model, group[0].system), set()).add(len(group))
     return sizes
 

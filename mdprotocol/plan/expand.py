@@ -13,7 +13,7 @@ from mdprotocol.plan.steps import run_settings
 from mdprotocol.plan.types import Probe, Run, RunSettings
 from mdprotocol.protocol.checks import expanded_name
 from mdprotocol.protocol.places import Path
-from mdprotocol.protocol.schema import REFERENCE, Protocol, Simulation
+from mdprotocol.protocol.schema import REFERENCE, Addition, Protocol, Simulation
 from mdprotocol.registry import Registry
 
 LARGE_TIMESTEP_FS = 2.0
@@ -100,13 +100,34 @@ def _model_runs(protocol: Protocol, base: str, expanded: str, settings: RunSetti
     simulation = protocol.simulations[base]
     for system in systems_of(protocol, simulation):
         for kelvin in simulation.temperatures_K:
-            for replica in range(simulation.replicas):
+            for replica, stage in _replicas(simulation, model, system, kelvin, settings.timestep_fs):
                 seed = (
                     simulation.seeds[replica]
-                    if simulation.seeds is not None
+                    if simulation.seeds is not None and replica < len(simulation.seeds)
                     else run_seed(protocol.seed, system, base, kelvin, replica)
                 )
-                yield Run(model, system, expanded, kelvin, replica, seed, settings, identity="")
+                yield Run(model, system, expanded, kelvin, replica, seed, settings, identity="", stage=stage)
+
+
+def _replicas(
+    simulation: Simulation, model: str, system: str, kelvin: float, timestep_fs: float
+) -> Iterator[tuple[int, int]]:
+    """Replicas with their stage: those planned, then those that each addition brings."""
+    yield from ((replica, 0) for replica in range(simulation.replicas))
+    have = simulation.replicas
+    for stage, addition in enumerate(simulation.additions, 1):
+        if _concerns(addition, model, system, kelvin, timestep_fs):
+            yield from ((replica, stage) for replica in range(have, addition.replicas))
+            have = max(have, addition.replicas)
+
+
+def _concerns(addition: Addition, model: str, system: str, kelvin: float, timestep_fs: float) -> bool:
+    return (
+        (addition.models is None or model in addition.models or model == REFERENCE)
+        and (addition.systems is None or system in addition.systems)
+        and (addition.temperatures_K is None or kelvin in addition.temperatures_K)
+        and (addition.timesteps_fs is None or timestep_fs in addition.timesteps_fs)
+    )
 
 
 def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:

@@ -38,6 +38,8 @@ class Run:
     settings: RunSettings
     identity: str
     """SHA-256 over everything that determines the run's dataset."""
+    stage: int = 0
+    """0 as planned; k where the simulation's k-th addition brought it. It steps with runs of its own stage only."""
 
     @property
     def id(self) -> str:

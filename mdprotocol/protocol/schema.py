@@ -18,9 +18,14 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Positive = Annotated[float, Field(gt=0)]
 Temperature = Annotated[float, Field(gt=0, le=20_000)]
 Timestep = Annotated[float, Field(gt=0, le=20)]
+Duration = Annotated[float, Field(gt=0, le=1e7)]
+"""ps; ten microseconds are beyond any acceptance test, and beyond any disk."""
 
 REFERENCE = "reference"
 """Name under which the reference's own runs are stored; no model may take it."""
+
+MOST_LOOKS = 3
+"""Looks at results while replicas are added: each costs confidence, and the third rarely still pays."""
 
 DIMS = ("system", "simulation", "temperature")
 """Coordinates of a measurement that a criterion can select (`where`) and group by (`per`)."""
@@ -57,8 +62,25 @@ class Equilibration(Section):
 
     integrator: SerializeAsAny[Integrator] | None = None
     """Langevin with a friction of 10/ps where none is given."""
-    duration_ps: Positive = 1.0
+    duration_ps: Duration = 1.0
     timestep_fs: Timestep = 0.5
+
+
+class Addition(Section):
+    """Replicas beyond the planned ones, for some of a simulation's runs: what `run --until-decided` adds, a look at a time.
+
+    They step in batches of their own, so that finished runs stay as they are; replica k has the same seed however many
+    there are. Where the reference runs its own trajectories, it runs these too.
+    """
+
+    replicas: Annotated[int, Field(ge=1, le=10_000)]
+    """Replicas in all, the planned ones and earlier additions included."""
+    models: list[Name] | None = None
+    systems: list[Name] | None = None
+    temperatures_K: list[Temperature] | None = None
+    timesteps_fs: list[Timestep] | None = None
+    """Which runs; all of the simulation's where absent."""
+    why: str = ""
 
 
 class Simulation(Section):
@@ -67,11 +89,11 @@ class Simulation(Section):
     integrator: SerializeAsAny[Integrator]
     timestep_fs: Timestep | Annotated[list[Timestep], Field(min_length=1, max_length=32)]
     """One time step, or a list: each becomes a simulation of its own, named `<name>_<dt>fs`."""
-    duration_ps: Positive
+    duration_ps: Duration
     temperatures_K: Annotated[list[Temperature], Field(min_length=1, max_length=64)]
     replicas: Annotated[int, Field(ge=1, le=10_000)] = 4
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
-    """One seed a replica; derived from the protocol's seed where absent."""
+    """One seed a replica; derived from the protocol's seed where absent, and for replicas that are added."""
     systems: list[Name] | None = None
     """Names of systems; all where absent."""
     models: list[Name] | None = None
@@ -83,6 +105,8 @@ class Simulation(Section):
     reference_trajectory: bool = False
     """Run the reference too, with the same seeds, as the model named `reference`: for comparison metrics."""
     guards: Guards = Guards()
+    additions: list[Addition] = []
+    """Replicas added after a look at the results; `run --until-decided` writes them into the resolved protocol."""
 
     @model_validator(mode="after")
     def _seeds_fit(self) -> Simulation:
@@ -166,6 +190,9 @@ class Protocol(Section):
     plugins: list[str] = []
     """Modules, or paths relative to this file (run only with --allow-local-plugins)."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    looks: Annotated[int, Field(ge=1, le=MOST_LOOKS)] = 1
+    """How often the results may be looked at while replicas are added; each look judges at 1 - (1 - confidence)/looks.
+    `run --until-decided` sets it."""
     models: Annotated[dict[Name, SerializeAsAny[Model]], Field(min_length=1)]
     reference: SerializeAsAny[Model] | None = None
     systems: Annotated[dict[Name, SerializeAsAny[SystemSource]], Field(min_length=1)]

@@ -31,8 +31,8 @@ class EnergyDrift(Metric):
     type: Literal["energy_drift"] = "energy_drift"
     needs: ClassVar = frozenset({"time", "conserved_energy", "kinetic_energy"})
     quantities: ClassVar = {
-        "slope": Quantity("meV/atom/ps", "slope of the conserved energy"),
-        "per_atom": Quantity("meV/atom/ps", "size of the slope of the conserved energy"),
+        "slope": Quantity("meV/atom/ps", "slope of the conserved energy", over_time="slope"),
+        "per_atom": Quantity("meV/atom/ps", "size of the slope of the conserved energy", over_time="slope"),
         "standard_error": Quantity("meV/atom/ps", "standard error of the slope within a run", "rms"),
         "percent_of_kinetic": Quantity("%", "drift over the run relative to the mean kinetic energy"),
         "percent_of_total": Quantity("%", "change of the conserved energy relative to its start (M6)"),

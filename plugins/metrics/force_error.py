@@ -43,8 +43,8 @@ class ForceError(Metric):
 
     needs: ClassVar = frozenset({"time", "force", "reference_force", "sample_frame"})
     quantities: ClassVar = {
-        "rmse": Quantity("eV/Å", "force RMSE", "rms"),
-        "mae": Quantity("eV/Å", "force MAE"),
+        "rmse": Quantity("eV/Å", "force RMSE", "rms", "average"),
+        "mae": Quantity("eV/Å", "force MAE", over_time="average"),
         "r2": Quantity("1", "coefficient of determination of force components"),
         "max": Quantity("eV/Å", "largest force error of an atom", "max"),
         "angle": Quantity("°", "mean angle between model and reference force"),

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from mdprotocol.components import Quantity
 from mdprotocol.verdicts import Decision, Outcome
 
 MUST_BELOW_1 = {"low": {"level": "must", "metric": "level.mean", "max": 1}}
@@ -29,11 +30,12 @@ def test_a_bound_within_the_interval_is_inconclusive_and_says_what_would_decide(
     cell = verdict.criteria[0].worst
     assert cell.outcome is Outcome.INCONCLUSIVE
     assert verdict.decision is Decision.UNDECIDED
-    # s = 0.2 sqrt(2.5/3); the least n with t(n-1) s/sqrt(n) < 0.1 is 16, so 12 more than 4.
-    assert "about 12 more replicas (16 in all)" in cell.advice
+    # s = 0.2 sqrt(2.5/3); 0.9 exp(h/0.9) < 1 asks for a half width h = t(n-1) s/sqrt(n) < 0.0948: first at n = 17.
+    assert "about 13 more replicas (17 in all)" in cell.advice
+    assert cell.more_replicas == 13
 
 
-@pytest.mark.parametrize(("replicas", "outcome"), [(15, Outcome.INCONCLUSIVE), (16, Outcome.PASS)])
+@pytest.mark.parametrize(("replicas", "outcome"), [(16, Outcome.INCONCLUSIVE), (17, Outcome.PASS)])
 def test_the_replicas_that_the_advice_asks_for_do_decide(world, replicas, outcome):
     samples = [0.9 + 0.2 * math.sqrt(2.5 / 3) * x for x in _standard(replicas)]
     verdict = world(replicas=replicas).fill(lambda run: samples[run.replica]).judge()
@@ -219,3 +221,17 @@ def test_a_quantity_that_should_be_the_same_everywhere_but_is_not_is_not_measure
     worst = made.judge().criteria[0].worst
     assert worst.outcome is Outcome.NOT_MEASURED
     assert "between 3 and 4" in worst.measurement.reason
+
+
+@pytest.mark.parametrize(("over_time", "power"), [("average", 0.5), ("slope", 1.5)])
+def test_the_picoseconds_that_would_decide_follow_from_how_the_error_falls(
+    world, spread, monkeypatch, over_time, power
+):
+    """Half width h now 0.1 sqrt(2.5/3) 3.182/2; 0.9 exp(h'/0.9) = 1 is reached at h' = 0.0948, after T' = (h/h')^(1/p)."""
+    made = world()
+    kind = type(made.metrics["level"])
+    sharper = {**kind.quantities, "mean": Quantity("eV", "signal", over_time=over_time)}
+    monkeypatch.setattr(kind, "quantities", sharper)
+    advice = made.fill(spread(0.9, 0.1)).judge().criteria[0].worst.advice
+    longer = (0.1 * math.sqrt(2.5 / 3) * 3.1824 / 2 / (0.9 * math.log(1 / 0.9))) ** (1 / power)
+    assert f"runs of {math.ceil(longer * 10) / 10:g} ps instead of 1 would decide it" in advice

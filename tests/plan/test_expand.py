@@ -9,12 +9,13 @@ import pytest
 
 from mdprotocol.errors import ProtocolError
 from mdprotocol.plan import expand_probes, expand_runs
+from mdprotocol.plan.batches import batch_sizes, grouped
 from mdprotocol.plan.expand import MAX_RUNS
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.seeds import probe_seed, run_seed
 from mdprotocol.plan.steps import frames_of, labels_of
 from mdprotocol.protocol import read_document, validate
-from mdprotocol.protocol.schema import Protocol
+from mdprotocol.protocol.schema import Addition, Protocol
 from mdprotocol.registry import Registry
 
 TWO = (
@@ -165,3 +166,25 @@ def test_probes_stay_with_the_systems_of_a_model(protocol: Callable[..., Protoco
         ("other", "short"),
         ("other", "long"),
     ]
+
+
+def test_additions_extend_replicas_in_batches_of_their_own(protocol: Callable[..., Protocol]) -> None:
+    """The runs that were planned keep their seeds, and the batches of their replicas stay as they were."""
+    before = protocol(TWO, sets=("simulations.nve.replicas=2",))
+    addition = {"replicas": 5, "models": ["other"], "systems": ["short"], "temperatures_K": [300]}
+    again = {"replicas": 6, "models": ["other"], "systems": ["short"], "temperatures_K": [300]}
+    nve = before.simulations["nve"].model_copy(update={"additions": [Addition(**addition), Addition(**again)]})
+    after = before.model_copy(update={"simulations": before.simulations | {"nve": nve}})
+    old, new = expand_runs(before), expand_runs(after)
+    assert [run for run in new if run.stage == 0] == list(old)
+    added = [run for run in new if run.stage]
+    assert [(run.id, run.stage) for run in added] == [
+        ("runs/other/short/nve/T300K_r2", 1),
+        ("runs/other/short/nve/T300K_r3", 1),
+        ("runs/other/short/nve/T300K_r4", 1),
+        ("runs/other/short/nve/T300K_r5", 2),
+    ]
+    assert added[0].seed == run_seed(after.seed, "short", "nve", 300, 2)
+    assert set(grouped(old)) < set(grouped(new))
+    assert sorted(len(group) for group in grouped(new) if group[0].stage) == [1, 3]
+    assert batch_sizes(old) == batch_sizes(new)

@@ -1,0 +1,62 @@
+"""What a verdict says beside its outcomes: chances behind counts, the correction for many cells, replicas added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mdprotocol.assess.statistics import most_likely
+from mdprotocol.components import Quantity
+from mdprotocol.plan.metrics import split_quantity
+from mdprotocol.protocol.schema import Addition, Criterion, Protocol
+from mdprotocol.verdicts import CellResult, CriterionResult, Decision, Level, Outcome
+
+
+def chance_note(criterion: Criterion, quantity: Quantity, results: Sequence[CellResult]) -> str:
+    """`0 of 36 crashed: at most 8 % with 95 % confidence`, over all cells of a count of events; else empty.
+
+    Cells of the metric's own dims (failures by cause) would count a run more than once: nothing is said of them.
+    """
+    dims = {dim for cell in results for dim in cell.measurement.where} - {"model", *criterion.per}
+    samples = np.array([x for cell in results for x in cell.measurement.samples])
+    measured = all(cell.outcome is not Outcome.NOT_MEASURED for cell in results)
+    if quantity.pool != "total" or dims or not measured or len(samples) == 0 or not np.isin(samples, (0, 1)).all():
+        return ""
+    hits, confidence = int(samples.sum()), criterion.confidence
+    chance = 100 * most_likely(hits, len(samples), confidence)
+    event = split_quantity(criterion.metric)[1].replace("_", " ")
+    return f"{hits} of {len(samples)} {event}: at most {chance:.2g} % with {100 * confidence:g} % confidence"
+
+
+def notes_of(
+    protocol: Protocol, model: str, decision: Decision, results: Sequence[CriterionResult], tests: int
+) -> Iterator[str]:
+    """Notes of a verdict.
+
+    Args:
+        tests: number of cells with a sampling error in all `must` criteria.
+    """
+    must = [result for result in results if result.level is Level.MUST]
+    if decision is Decision.REJECTED and tests > 1:
+        confidence = min((protocol.criteria[result.name].confidence for result in must), default=0.95)
+        yield (
+            f"failures are judged together over {tests} cells of all must criteria (Holm's correction): the chance that "
+            f"any of them is false is at most {100 * (1 - confidence):.2g} %"
+        )
+    yield from (f"{result.name}: {result.note}" for result in results if result.note)
+    if protocol.looks > 1:
+        yield (
+            f"replicas could be added at up to {protocol.looks} looks: each judges at a confidence of "
+            f"1 - (1 - c)/{protocol.looks}, so that c holds over all of them"
+        )
+    for name, simulation in protocol.simulations.items():
+        for addition in simulation.additions:
+            if addition.models is None or model in addition.models:
+                yield f"{_where(name, addition)}: {addition.replicas} replicas instead of {simulation.replicas}: {addition.why}"
+
+
+def _where(simulation: str, addition: Addition) -> str:
+    parts = [simulation, *(addition.systems or ())]
+    parts += [f"{dt:g} fs" for dt in addition.timesteps_fs or ()]
+    return ", ".join([*parts, *(f"{kelvin:g} K" for kelvin in addition.temperatures_K or ())])
