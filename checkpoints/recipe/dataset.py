@@ -23,16 +23,19 @@ class Amount:
     md: dict[float, tuple[int, int]]
     modes: int
     per_bond: int
+    squeezed: int
     every: int = 12
     warmup: int = 400
     timestep: float = 1.0
 
 
-ALANINE = Amount({300.0: (3, 250), 500.0: (5, 300), 800.0: (3, 300), 1000.0: (3, 250)}, modes=700, per_bond=25)
-SMALL_TARGET = Amount({300.0: (3, 150), 500.0: (3, 200), 1000.0: (2, 200)}, modes=400, per_bond=60)
-ORGANIC = Amount({300.0: (1, 60), 600.0: (1, 80), 1000.0: (1, 60)}, modes=60, per_bond=6)
-HELD_OUT_TEST = Amount({300.0: (1, 50), 500.0: (1, 50)}, modes=0, per_bond=0, every=25)
-TARGET_TEST = Amount(dict.fromkeys(TEST_TEMPERATURES, (2, 60)), modes=0, per_bond=0, every=30)
+ALANINE = Amount(
+    {300.0: (3, 250), 500.0: (5, 300), 800.0: (3, 300), 1000.0: (3, 250)}, modes=700, per_bond=25, squeezed=300
+)
+SMALL_TARGET = Amount({300.0: (3, 150), 500.0: (3, 200), 1000.0: (2, 200)}, modes=400, per_bond=60, squeezed=200)
+ORGANIC = Amount({300.0: (1, 60), 600.0: (1, 80), 1000.0: (1, 60)}, modes=60, per_bond=6, squeezed=12)
+HELD_OUT_TEST = Amount({300.0: (1, 50), 500.0: (1, 50)}, modes=0, per_bond=0, squeezed=0, every=25)
+TARGET_TEST = Amount(dict.fromkeys(TEST_TEMPERATURES, (2, 60)), modes=0, per_bond=0, squeezed=0, every=30)
 
 
 def amount(name: str, scale: float) -> Amount:
@@ -42,6 +45,7 @@ def amount(name: str, scale: float) -> Amount:
         md={t: (runs, max(2, round(n * scale))) for t, (runs, n) in base.md.items()},
         modes=max(2, round(base.modes * scale)),
         per_bond=max(1, round(base.per_bond * scale)),
+        squeezed=max(2, round(base.squeezed * scale)),
         every=base.every,
         warmup=max(20, round(base.warmup * min(1.0, scale))),
     )
@@ -59,6 +63,8 @@ def draw(name: str, how: Amount, seed: int, purpose: str) -> tuple[list[Sample],
         found += sampler.normal_modes(how.modes, (300.0, 700.0, 1500.0))
     if how.per_bond:
         found += sampler.bonds(how.per_bond)
+    if how.squeezed:
+        found += sampler.squeezed(how.squeezed)
     kept = deduplicate(found)
     sampler.dropped["duplicate"] += len(found) - len(kept)
     return kept, sampler.dropped

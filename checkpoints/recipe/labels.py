@@ -7,8 +7,8 @@ from ase import units
 from tblite.interface import Calculator
 
 METHOD = "GFN2-xTB"
-MAX_FORCE = 60.0
-"""eV/Å; configurations with a larger force are of no use in dynamics and are dropped (and counted)."""
+MAX_FORCE = 1000.0
+"""eV/Å; configurations with a larger force are closer than any that dynamics can reach: dropped (and counted)."""
 
 
 class LabelError(Exception):

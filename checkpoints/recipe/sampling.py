@@ -1,4 +1,4 @@
-"""Configurations of one molecule: Langevin dynamics on the teacher, thermal normal modes, stretched, squeezed bonds."""
+"""Configurations of one molecule: Langevin dynamics on the teacher, normal modes, bonds pulled and pushed, squeezes."""
 
 from __future__ import annotations
 
@@ -114,3 +114,12 @@ class Sampler:
                 sample = self.label("bond", x + 0.03 * self.rng.standard_normal(x.shape))
                 if sample:
                     yield sample
+
+    def squeezed(self, samples: int, low: float = 0.45, high: float = 0.95) -> Iterator[Sample]:
+        """The whole molecule at `low` to `high` of all its distances, rattled: nothing may pull it further together."""
+        centre = self.start.atoms.positions.mean(axis=0)
+        for factor in self.rng.uniform(low, high, samples):
+            x = centre + factor * (self.start.atoms.positions - centre)
+            sample = self.label("squeezed", x + 0.05 * factor * self.rng.standard_normal(x.shape))
+            if sample:
+                yield sample
