@@ -1,4 +1,7 @@
-"""Which pairs of atoms a batch evaluates: all of a small molecule's, or a list with a skin for others."""
+"""Which pairs of atoms a batch evaluates: all of a small molecule's, or a cell list with a skin for others.
+
+Cell lists by vesin (https://github.com/Luthaf/vesin): work in proportion to the number of atoms, any cell and boundary.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from ase.geometry import complete_cell
-from ase.neighborlist import primitive_neighbor_list
+from vesin import NeighborList
 
 from mdprotocol.api import Topology
 from mdprotocol_plugins.painn.network import all_pairs
@@ -85,12 +88,17 @@ _NO_PAIRS = (np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3)))
 
 
 def _pairs(x: np.ndarray, cell: np.ndarray, pbc: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Atoms i, j and image (P, 3) of every pair nearer than `reach`, each once, sorted."""
-    i, j, images = primitive_neighbor_list("ijS", pbc, complete_cell(cell), x, reach, self_interaction=False)
-    # Of the two directions of a pair, the one with i < j; of an atom and its own image, the one with the later image.
+    """Atoms i, j and image (P, 3) of every pair nearer than `reach`, each once, sorted; i <= j.
+
+    Of an atom and its own image, the pair with the later image is the one that is kept.
+    """
+    search = NeighborList(cutoff=reach, full_list=False, n_threads=1)
+    i, j, images = search.compute(x, complete_cell(cell), np.asarray(pbc, dtype=bool), "ijS")
+    i, j, images = i.astype(np.int64), j.astype(np.int64), images.astype(np.int64)
     x0, x1, x2 = images.T
-    later = (x0 > 0) | ((x0 == 0) & ((x1 > 0) | ((x1 == 0) & (x2 > 0))))
-    once = (i < j) | ((i == j) & later)
-    i, j, images = i[once], j[once], images[once]
+    earlier = (x0 < 0) | ((x0 == 0) & ((x1 < 0) | ((x1 == 0) & (x2 < 0))))
+    turned = (i > j) | ((i == j) & earlier)
+    i, j = np.where(turned, j, i), np.where(turned, i, j)
+    images[turned] *= -1
     order = np.lexsort((*images.T[::-1], j, i))
-    return i[order].astype(np.int64), j[order].astype(np.int64), images[order].astype(np.float64)
+    return i[order], j[order], images[order].astype(np.float64)

@@ -26,13 +26,12 @@ def gas(count: int, cell, pbc, seed: int = 0) -> Structure:
 def brute_force(structure: Structure, reach: float) -> list[tuple[float, ...]]:
     """Sorted vectors (with their atoms) of every pair nearer than `reach`, over 13³ images, each direction once."""
     x, found = structure.positions, []
-    span = [range(-6, 7) if periodic else (0,) for periodic in structure.pbc]
+    images = np.array(list(itertools.product(*[range(-6, 7) if periodic else (0,) for periodic in structure.pbc])))
+    later = np.array([tuple(image) > (0, 0, 0) for image in images])
     for i, j in itertools.product(range(len(x)), repeat=2):
-        for image in itertools.product(*span):
-            vector = x[j] - x[i] + np.array(image) @ structure.cell
-            forwards = (i < j) or (i == j and image > (0, 0, 0))
-            if forwards and np.linalg.norm(vector) < reach:
-                found.append((i, j, *np.round(vector, 9) + 0.0))
+        vectors = x[j] - x[i] + images @ structure.cell
+        near = (np.linalg.norm(vectors, axis=1) < reach) & (later if i == j else i < j)
+        found += [(i, j, *vector) for vector in np.round(vectors[near], 9) + 0.0]
     return sorted(found)
 
 
@@ -109,3 +108,58 @@ def test_small_open_molecules_keep_all_their_pairs() -> None:
     assert shifts is None
     large = gas(LARGEST_COMPLETE + 1, None, None)
     assert isinstance(neighbours_for(Topology.of([large]), CUTOFF), SkinList)
+
+
+def random_crystal(seed: int) -> Structure:
+    """A few atoms, also outside, in a random cell: skewed, narrower than the cutoff, periodic in any directions."""
+    rng = np.random.default_rng(seed)
+    cell = np.diag(rng.uniform(2.0, 9.0, 3)) + np.tril(rng.normal(scale=1.5, size=(3, 3)), -1)
+    pbc = rng.integers(0, 2, 3).astype(bool)
+    pbc[rng.integers(3)] = True
+    x = rng.uniform(-1.5, 2.5, (int(rng.integers(1, 6)), 3)) @ cell
+    return make_structure([1] * len(x), x, cell=cell, pbc=pbc)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_neighbour_is_missed_in_any_cell(seed) -> None:
+    structure = random_crystal(seed)
+    pairs, shifts = SkinList(Topology.of([structure]), CUTOFF)(torch.from_numpy(structure.positions))
+    assert listed(pairs, shifts, structure, CUTOFF) == brute_force(structure, CUTOFF)
+
+
+def test_no_neighbour_is_missed_while_atoms_move() -> None:
+    """Atoms on their way for 40 steps: the list is made anew when it must be, and complete at every step."""
+    structure, rng = gas(6, (5.0, 6.0, 7.0), True, 4), np.random.default_rng(5)
+    neighbours, x = SkinList(Topology.of([structure]), CUTOFF), structure.positions.copy()
+    made, walk = set(), rng.normal(scale=0.04, size=x.shape)
+    for _ in range(40):
+        x = x + walk
+        pairs, shifts = neighbours(torch.from_numpy(x))
+        made.add(id(pairs))
+        moved = Structure(**{**structure.__dict__, "positions": x})
+        assert listed(pairs, shifts, moved, CUTOFF) == brute_force(moved, CUTOFF)
+    assert 1 < len(made) < 40
+
+
+def test_work_grows_in_proportion_to_the_atoms() -> None:
+    """At equal density an atom has as many pairs in a box of 2,000 as in one of 250."""
+    each = []
+    for repeat in (1, 2):
+        one = gas(250, (13.0, 13.0, 13.0), True, 6)
+        shifts = np.array(list(itertools.product(range(repeat), repeat=3))) * 13.0
+        x = (shifts[:, None] + one.positions[None]).reshape(-1, 3)
+        many = make_structure([1] * len(x), x, cell=[13.0 * repeat] * 3, pbc=True)
+        pairs, _ = SkinList(Topology.of([many]), CUTOFF)(torch.from_numpy(many.positions))
+        each.append(pairs.shape[1] / len(x))
+    assert each[0] == each[1]
+    assert 10 < each[0] < 100
+
+
+def test_coordinates_far_apart_need_no_memory_in_proportion() -> None:
+    """An exploding molecule of more atoms than are kept complete: bins over all the room between would fill memory."""
+    large = gas(LARGEST_COMPLETE + 1, None, None)
+    x = large.positions.copy()
+    x[0] += 1e8
+    pairs, _ = SkinList(Topology.of([large]), CUTOFF)(torch.from_numpy(x))
+    assert 0 not in pairs
+    assert pairs.shape[1] > 100
