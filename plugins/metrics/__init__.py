@@ -4,16 +4,23 @@ from mdprotocol.api import Metric, hookimpl
 from mdprotocol_plugins.metrics.angles import Angles
 from mdprotocol_plugins.metrics.bond_lengths import BondLengths
 from mdprotocol_plugins.metrics.dihedrals import Dihedrals
+from mdprotocol_plugins.metrics.distance_distribution import DistanceDistribution
 from mdprotocol_plugins.metrics.energy_drift import EnergyDrift
 from mdprotocol_plugins.metrics.energy_error import EnergyError
 from mdprotocol_plugins.metrics.energy_fluctuation import EnergyFluctuation
 from mdprotocol_plugins.metrics.ensemble import Ensemble
+from mdprotocol_plugins.metrics.force_consistency import ForceConsistency
 from mdprotocol_plugins.metrics.force_error import ForceError
 from mdprotocol_plugins.metrics.frequencies import Frequencies
 from mdprotocol_plugins.metrics.inference_time import InferenceTime
+from mdprotocol_plugins.metrics.kernel_error import KernelError
+from mdprotocol_plugins.metrics.kinematics import Kinematics
+from mdprotocol_plugins.metrics.rdf import RDF
 from mdprotocol_plugins.metrics.resources import Resources
+from mdprotocol_plugins.metrics.reversibility import Reversibility
 from mdprotocol_plugins.metrics.stability import Stability
 from mdprotocol_plugins.metrics.temperature import Temperature
+from mdprotocol_plugins.metrics.timestep_convergence import TimestepConvergence
 from mdprotocol_plugins.metrics.trajectory_divergence import TrajectoryDivergence
 
 
@@ -26,12 +33,19 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         Temperature,
         ForceError,
         EnergyError,
+        ForceConsistency,
         InferenceTime,
+        KernelError,
         Resources,
         BondLengths,
+        RDF,
+        DistanceDistribution,
         Frequencies,
         Ensemble,
         TrajectoryDivergence,
         Angles,
         Dihedrals,
+        TimestepConvergence,
+        Reversibility,
+        Kinematics,
     ]
