@@ -1,0 +1,228 @@
+"""Geometries that probes of a force field evaluate, and their evaluation in batches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import xarray as xr
+from ase.data import covalent_radii
+from ase.geometry import complete_cell
+from ase.neighborlist import primitive_neighbor_list
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from mdprotocol.api import (
+    Evaluator,
+    ForceField,
+    NotMeasurable,
+    ReferenceFailure,
+    Structure,
+    StructureError,
+    Subject,
+    Topology,
+)
+
+BATCH_ATOMS = 1000
+"""Atoms evaluated at once: enough to pay for the call, little enough for the memory."""
+BOND_FACTOR = 1.2
+"""Atoms nearer than this times the sum of their covalent radii are bonded."""
+
+
+def moved(structure: Structure, positions: np.ndarray) -> Structure:
+    """The same atoms elsewhere, (n, 3) Å."""
+    return dataclasses.replace(structure, positions=np.asarray(positions, dtype=np.float64))
+
+
+def rattles(structure: Structure, count: int, random: np.random.Generator, sizes_A: Sequence[float]) -> np.ndarray:
+    """(count, n, 3) Å: geometries whose coordinates are moved by normal noise, of the standard deviations in turn.
+
+    A stiffness k allows an amplitude sqrt(k_B T / k) whatever the mass: about 0.03 Å for a bond and 0.08 Å for an angle
+    at 300 K.
+    """
+    scale = np.resize(np.asarray(sizes_A, dtype=float), count)[:, None, None]
+    return structure.positions + scale * random.standard_normal((count, *structure.positions.shape))
+
+
+def evaluated(force_field: ForceField, structures: Sequence[Structure]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Energies (B,) eV and forces, B times (n, 3) eV/Å, of structures in this order, by fresh evaluators.
+
+    Raises:
+        NotMeasurable: the model gave no answer, or one that is not finite.
+        StructureError: the model cannot treat them.
+    """
+    energies: list[np.ndarray] = []
+    forces: list[np.ndarray] = []
+    for some in _batches(structures):
+        topology = Topology.of(some)
+        energy, force = answer(force_field.prepare(topology), np.concatenate([s.positions for s in some]))
+        energies.append(energy)
+        forces += np.split(force, topology.offsets[1:-1])
+    return np.concatenate(energies), forces
+
+
+def evaluated_at(force_field: ForceField, structure: Structure, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Energies (B,) eV and forces (B, n, 3) eV/Å of one structure at positions (B, n, 3) Å."""
+    energies, forces = evaluated(force_field, [moved(structure, x) for x in positions])
+    return energies, np.stack(forces)
+
+
+def answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What an evaluator says of positions (N, 3) Å: energies (B,) eV and forces (N, 3) eV/Å, as own copies.
+
+    Raises:
+        NotMeasurable: there is no answer, or one that is not finite.
+    """
+    import torch
+
+    found = evaluator(torch.tensor(np.asarray(positions, dtype=np.float64)))
+    if found.errors:
+        raise NotMeasurable("the model gave no answer: " + "; ".join(sorted(set(found.errors.values()))))
+    energy, forces = (np.array(x.detach().cpu().numpy(), dtype=np.float64) for x in (found.energy, found.forces))
+    if not (np.isfinite(energy).all() and np.isfinite(forces).all()):
+        raise NotMeasurable("the model's energy or forces are not finite")
+    return energy, forces
+
+
+def _batches(structures: Sequence[Structure]) -> list[list[Structure]]:
+    batches: list[list[Structure]] = [[]]
+    for structure in structures:
+        if batches[-1] and sum(map(len, batches[-1])) + len(structure) > BATCH_ATOMS:
+            batches.append([])
+        batches[-1].append(structure)
+    return batches
+
+
+def or_reason(calculate: Callable[[Subject], xr.Dataset], subject: Subject) -> xr.Dataset:
+    """The calculation's dataset; where there can be none, one that says why, so that the reason reaches the verdict."""
+    try:
+        return calculate(subject)
+    except (NotMeasurable, ReferenceFailure, StructureError) as error:
+        return xr.Dataset(attrs={"outcome": "failed", "failure_detail": str(error)})
+
+
+def refuse_failed(run: xr.Dataset) -> None:
+    """Raise NotMeasurable with the reason that `or_reason` recorded, if it did."""
+    if run.attrs.get("outcome") == "failed":
+        raise NotMeasurable(str(run.attrs.get("failure_detail", "the probe failed")))
+
+
+# ----------------------------------------------------------------------------------------------------------- bonds
+
+
+def bonds(structure: Structure) -> np.ndarray:
+    """(P, 2) bonded atoms, first the lower index; bonds to periodic images are there too."""
+    radii = BOND_FACTOR * covalent_radii[structure.numbers]
+    return _contacts(structure, radii[:, None] + radii[None, :])
+
+
+def nearest_pairs(structure: Structure) -> np.ndarray:
+    """(P, 2) pairs within 1.1 of the shortest distance."""
+    cell = complete_cell(structure.cell)
+    reach = 12.0
+    d = primitive_neighbor_list("d", structure.pbc, cell, structure.positions, reach)
+    if len(d) == 0:
+        raise NotMeasurable(f"no two atoms are within {reach:g} Å of each other")
+    n = len(structure)
+    return _contacts(structure, np.full((n, n), 1.1 * float(d.min())))
+
+
+def _contacts(structure: Structure, reach: np.ndarray) -> np.ndarray:
+    cell = complete_cell(structure.cell)
+    i, j, d = primitive_neighbor_list("ijd", structure.pbc, cell, structure.positions, float(reach.max()))
+    near = (i < j) & (d < reach[i, j])
+    return np.unique(np.stack([i[near], j[near]], axis=1), axis=0)
+
+
+def components(count: int, pairs: np.ndarray) -> np.ndarray:
+    """(count,) label of the connected part that each atom belongs to."""
+    matrix = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return connected_components(matrix, directed=False)[1]
+
+
+def side(count: int, pairs: np.ndarray, bond: np.ndarray) -> np.ndarray:
+    """(count,) bool: the atoms that move with bond[1] when the bond is stretched; that atom alone in a ring or crystal."""
+    i, j = bond
+    label = components(count, pairs[~(pairs == bond).all(axis=1)])
+    if label[i] == label[j]:
+        return np.arange(count) == j
+    return label == label[j]
+
+
+def separation(structure: Structure, i: int, j: int) -> np.ndarray:
+    """(3,) Å from atom i to the nearest image of atom j."""
+    cell = complete_cell(structure.cell)
+    away = structure.positions[j] - structure.positions[i]
+    images = np.stack(np.meshgrid(*[(-1, 0, 1) if p else (0,) for p in structure.pbc], indexing="ij"), -1).reshape(
+        -1, 3
+    )
+    fractional = np.linalg.solve(cell.T, away)
+    away = (fractional - np.round(fractional) * structure.pbc) @ cell
+    candidates = away + images @ cell
+    return candidates[np.argmin(np.linalg.norm(candidates, axis=1))]
+
+
+# ------------------------------------------------------------------------------------------- two parts that move apart
+
+
+def two(a: Structure, b: np.ndarray) -> Structure:
+    """The structure and a copy of it, whose atoms lie at positions b (n, 3) Å; open systems."""
+    return dataclasses.replace(
+        a,
+        name=f"two of {a.name}",
+        numbers=np.tile(a.numbers, 2),
+        masses=np.tile(a.masses, 2),
+        positions=np.concatenate([a.positions, b]),
+        charge=2 * a.charge,
+    )
+
+
+def at_gap(a: np.ndarray, b: np.ndarray, direction: np.ndarray, gap: float) -> np.ndarray:
+    """Atoms b (m, 3) moved along the unit vector `direction` until their nearest distance to atoms a is `gap` Å.
+
+    The place is the farthest one: along the line through a's centre, coming from infinity, the first contact.
+    """
+    start = b - b.mean(axis=0) + a.mean(axis=0)
+    away = start[None, :, :] - a[:, None, :]
+    along = away @ direction
+    across2 = (away**2).sum(axis=-1) - along**2
+    room = gap**2 - across2
+    touching = room >= 0
+    shift = np.where(touching, np.sqrt(np.where(touching, room, 0.0)) - along, -np.inf).max()
+    return start + max(float(shift), 0.0) * direction
+
+
+def unit_vector(random: np.random.Generator) -> np.ndarray:
+    """(3,) a random direction, uniform on the sphere."""
+    v = random.standard_normal(3)
+    return v / np.linalg.norm(v)
+
+
+def rotation(random: np.random.Generator) -> np.ndarray:
+    """(3, 3) a random proper rotation, uniform (Haar): QR of a normal matrix with the signs of R's diagonal."""
+    q, r = np.linalg.qr(random.standard_normal((3, 3)))
+    q = q * np.sign(np.diag(r))
+    return q if np.linalg.det(q) > 0 else q @ np.diag([1.0, 1.0, -1.0])
+
+
+def slides(structure: Structure, count: int, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray, float]]:
+    """(atoms (n,) bool, unit vector, length Å): parts of a periodic structure and how far each may move.
+
+    A part is a molecule, or an atom where all are bonded to one another; it may move by 0.35 of the distance to its
+    nearest neighbour outside the part.
+    """
+    n = len(structure)
+    label = components(n, bonds(structure))
+    if label.max() == 0:
+        label = np.arange(n)
+    cell = complete_cell(structure.cell)
+    i, j, d = primitive_neighbor_list("ijd", structure.pbc, cell, structure.positions, 8.0)
+    found = []
+    for part in random.choice(label.max() + 1, count, replace=label.max() + 1 < count):
+        outside = (label[i] == part) & (label[j] != part)
+        if outside.any():
+            found.append((label == part, unit_vector(random), 0.35 * float(d[outside].min())))
+    if not found:
+        raise NotMeasurable("no part of the system has a neighbour within 8 Å to move against")
+    return found
