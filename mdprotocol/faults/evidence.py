@@ -36,11 +36,10 @@ class SkippedSimulation(Change):
 
     def planned(self, plan: Plan, label: str) -> Plan:
         first = next((run.simulation for run in plan.runs if run.model != REFERENCE), "")
-        kept = tuple(b for b in plan.batches if b.model == REFERENCE or b.runs[0].simulation != first)
         # What was not run must not be taken over from elsewhere either, so these runs are others than the sound ones.
-        skipped = planted(plan, label, lambda b: replace(b) if b not in kept else b)
-        names = {id(before): after for before, after in zip(plan.batches, skipped.batches, strict=True)}
-        return replace(skipped, batches=tuple(names[id(batch)] for batch in kept))
+        marked = planted(plan, label, lambda batch: replace(batch) if batch.runs[0].simulation == first else batch)
+        kept = (b for b in marked.batches if b.model == REFERENCE or b.runs[0].simulation != first)
+        return replace(marked, batches=tuple(kept))
 
 
 @dataclass(frozen=True)
