@@ -22,6 +22,7 @@ from mdprotocol_plugins.metrics.stability import Stability
 from mdprotocol_plugins.metrics.temperature import Temperature
 from mdprotocol_plugins.metrics.timestep_convergence import TimestepConvergence
 from mdprotocol_plugins.metrics.trajectory_divergence import TrajectoryDivergence
+from mdprotocol_plugins.metrics.vibrational_spectrum import VibrationalSpectrum
 
 
 @hookimpl
@@ -38,6 +39,7 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         KernelError,
         Resources,
         BondLengths,
+        VibrationalSpectrum,
         RDF,
         DistanceDistribution,
         Frequencies,
