@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -48,6 +49,10 @@ class PainnModel(Model):
         path = base / self.checkpoint
         return path, card_path(path)
 
+    def inspect(self, base: Path, structures: Sequence[Structure]) -> Iterator[str]:
+        card, _ = load_checkpoint(base / self.checkpoint)
+        return (reason for structure in structures for reason in refusals(card, structure.numbers, structure.charge))
+
     def load(self, base: Path) -> ForceField:
         card, tensors = load_checkpoint(base / self.checkpoint)
         return PainnForceField(card, tensors, self)
@@ -64,6 +69,7 @@ class PainnForceField(ForceField):
         self._networks: dict[str, PaiNN] = {}
         self._fused: Any = None
         self._checked: dict[tuple[int, ...], str] = {}
+        self._seen: set[tuple[int, ...]] = set()
         if options.kernel != "torch" and (options.dtype, self.device) == ("float32", "cpu"):
             self.kernel = "fused"  # until a topology turns out otherwise
 
@@ -74,15 +80,9 @@ class PainnForceField(ForceField):
         return evaluator or self._prepare_torch(topology, self.dtype, self.device)
 
     def _check_elements(self, topology: Topology) -> None:
-        known = self._card.architecture.elements
-        unknown = sorted(set(topology.numbers.tolist()) - set(known))
-        if unknown:
-            raise StructureError(
-                f"model '{self._card.name}' was not trained on {_symbols(unknown)}; it knows {_symbols(known)}"
-            )
         charged = topology.charges[topology.charges != 0]
-        if len(charged):
-            raise StructureError(f"model '{self._card.name}' knows neutral systems only, not charge {charged[0]}")
+        for reason in refusals(self._card, topology.numbers, int(charged[0]) if len(charged) else 0):
+            raise StructureError(reason)
 
     def plain(self, dtype: str = "float64") -> PainnForceField:
         options = self._options.model_copy(update={"kernel": "torch", "dtype": dtype, "device": self.device})
@@ -152,7 +152,10 @@ class PainnForceField(ForceField):
         return not reason
 
     def _prepare_fused(self, topology: Topology) -> Evaluator | None:
-        """The fused kernel; None, with a notice, where it is missing, breaks or disagrees with plain torch."""
+        """The fused kernel; None, with a notice, where it is missing, breaks or disagrees with plain torch.
+
+        Its first answer on each kind of molecule is checked once more, at the positions that it was asked about.
+        """
         import torch
 
         problem = self._fused_problem(topology)
@@ -160,12 +163,33 @@ class PainnForceField(ForceField):
             self._fall_back(problem)
             return None
         call = self._fused.prepare(topology.numbers, topology.offsets)
+        unseen = {molecule: own for molecule, own in _distinct(topology).items() if molecule not in self._seen}
+        instead: Evaluator | None = None
 
         def evaluate(positions: torch.Tensor) -> Evaluation:
+            nonlocal instead
+            if unseen:
+                problem = self._look(unseen, positions.detach().cpu().numpy())
+                if problem:
+                    self._fall_back(problem)
+                    self.kernel, instead = "torch", self._prepare_torch(topology, self.dtype, self.device)
+            if instead is not None:
+                return instead(positions)
             energy, forces = call(positions.detach().cpu().numpy())
             return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces))
 
         return evaluate
+
+    def _look(self, unseen: dict[tuple[int, ...], slice], positions: np.ndarray) -> str:
+        """Check the molecules `unseen` so far, at these positions; what has been looked at is taken out."""
+        for molecule, own in list(unseen.items()):
+            if np.isfinite(positions[own]).all():
+                self._seen.add(molecule)
+                self._checked[molecule] = self._disagreement(molecule, positions[own])
+                del unseen[molecule]
+                if self._checked[molecule]:
+                    return self._checked[molecule]
+        return ""
 
     def _fused_problem(self, topology: Topology) -> str:
         """Why the fused kernel cannot be trusted with these molecules, else empty. Checked once a composition."""
@@ -176,22 +200,18 @@ class PainnForceField(ForceField):
                 self._fused = FusedKernel(self._tensors, self._card.architecture)
             for molecule in _distinct(topology):
                 if molecule not in self._checked:
-                    self._checked[molecule] = self._disagreement(molecule)
+                    self._checked[molecule] = self._disagreement(molecule, _shaken_lattice(len(molecule)))
         except Exception as error:  # a compiler can fail in many ways; the plain network is there and right
             return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return next((self._checked[m] for m in _distinct(topology) if self._checked[m]), "")
 
-    def _disagreement(self, molecule: tuple[int, ...]) -> str:
-        """Compare forces with plain torch in float64 on a shaken lattice of these atoms."""
+    def _disagreement(self, molecule: tuple[int, ...], x: np.ndarray) -> str:
+        """Compare forces with plain torch in float64 at positions `x` (n, 3) Å; empty where they agree."""
         import torch
 
-        n = len(molecule)
         topology = _alone(molecule)
-        side = int(np.ceil(n ** (1 / 3)))
-        grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:n]
-        x = CHECK_SPACING_A * grid + np.random.default_rng(n).uniform(-0.1, 0.1, (n, 3))
         _, forces = self._fused.prepare(topology.numbers, topology.offsets)(x)
-        exact = self._prepare_torch(topology, "float64", "cpu")(torch.from_numpy(x)).forces.numpy()
+        exact = self._prepare_torch(topology, "float64", "cpu")(torch.tensor(x)).forces.numpy()
         scale = max(1.0, float(np.abs(exact).max()) / 10.0)
         error = float(np.abs(forces - exact).max()) / scale
         return "" if error < FUSED_TOLERANCE else f"its forces differ from plain torch by {error:.2g} eV/Å"
@@ -202,6 +222,16 @@ class PainnForceField(ForceField):
         notice = f"model '{self._card.name}' runs on plain torch, not on the fused kernel: {problem}"
         if notice not in self.notices:
             self.notices = (*self.notices, notice)
+
+
+def refusals(card: Card, numbers: np.ndarray, charge: int) -> Iterator[str]:
+    """Why a student cannot treat atoms of these atomic numbers with this total charge."""
+    known = card.architecture.elements
+    unknown = sorted(set(numbers.tolist()) - set(known))
+    if unknown:
+        yield f"model '{card.name}' was not trained on {_symbols(unknown)}; it knows {_symbols(known)}"
+    if charge:
+        yield f"model '{card.name}' knows neutral systems only, not charge {charge}"
 
 
 def _spoil_broken(where: torch.Tensor, owner: torch.Tensor, energy: torch.Tensor, forces: torch.Tensor) -> None:
@@ -231,10 +261,19 @@ def _device(asked: str) -> str:
     return "cpu"
 
 
-def _distinct(topology: Topology) -> list[tuple[int, ...]]:
-    """Atomic numbers of each different molecule of a batch."""
-    bounds = zip(topology.offsets[:-1], topology.offsets[1:], strict=True)
-    return list(dict.fromkeys(tuple(topology.numbers[a:b].tolist()) for a, b in bounds))
+def _distinct(topology: Topology) -> dict[tuple[int, ...], slice]:
+    """Atomic numbers of each different molecule of a batch, and the atoms of the first one of it."""
+    found: dict[tuple[int, ...], slice] = {}
+    for a, b in zip(topology.offsets[:-1].tolist(), topology.offsets[1:].tolist(), strict=True):
+        found.setdefault(tuple(topology.numbers[a:b].tolist()), slice(a, b))
+    return found
+
+
+def _shaken_lattice(n: int) -> np.ndarray:
+    """(n, 3) Å: points about a bond apart, none of them where symmetry would hide an error."""
+    side = int(np.ceil(n ** (1 / 3)))
+    grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:n]
+    return CHECK_SPACING_A * grid + np.random.default_rng(n).uniform(-0.1, 0.1, (n, 3))
 
 
 def _alone(molecule: tuple[int, ...]) -> Topology:
