@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from mdprotocol.components import Dynamics, ProbeMetric
 from mdprotocol.plan.batches import batch_sizes
 from mdprotocol.plan.findings import Findings
-from mdprotocol.plan.metrics import metrics_of
+from mdprotocol.plan.metrics import metrics_of, split_quantity
 from mdprotocol.plan.seeds import probe_seed, run_seed
 from mdprotocol.plan.steps import run_settings
 from mdprotocol.plan.types import Probe, Run, RunSettings
@@ -133,7 +133,8 @@ def _concerns(addition: Addition, model: str, system: str, kelvin: float, timest
 def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
     """Every probe: model × system × probe metric that the protocol uses; with identity "".
 
-    A model is probed on the systems that its runs use, or on all where it has no runs.
+    A model is probed on the systems that its runs use, or on all where it has no runs; with a metric that criteria use,
+    on those systems only that one of these criteria keeps.
     """
     metrics = {name: m for name, m in metrics_of(protocol, registry).items() if isinstance(m, ProbeMetric)}
     runs = expand_runs(protocol) if metrics else ()
@@ -153,7 +154,16 @@ def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
         for system in protocol.systems
         if (model, system) in sizes or not any(used == model for used, _ in sizes)
         for name, metric in metrics.items()
+        if system in systems_judged(protocol, name)
     )
+
+
+def systems_judged(protocol: Protocol, metric: str) -> set[str]:
+    """Systems that a criterion on this metric keeps; all where no criterion uses it, and it is measured for its own sake."""
+    found = [c.where.get("system") for c in protocol.criteria.values() if split_quantity(c.metric)[0] == metric]
+    if not found or None in found:
+        return set(protocol.systems)
+    return {str(name) for kept in found for name in (kept if isinstance(kept, list) else [kept])}
 
 
 def dynamics_of(runs: Iterable[Run]) -> dict[tuple[str, str], tuple[Dynamics, ...]]:

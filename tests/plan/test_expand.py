@@ -168,6 +168,18 @@ def test_probes_stay_with_the_systems_of_a_model(protocol: Callable[..., Protoco
     ]
 
 
+def test_probes_are_planned_where_a_criterion_looks(protocol: Callable[..., Protocol], registry: Registry) -> None:
+    only = (SPEED[0], SPEED[1].replace("max:", "where: {system: [long]}, max:"))
+    assert {probe.system for probe in expand_probes(protocol(TWO, only), registry)} == {"long"}
+    for_its_own_sake = ("criteria:\n", "metrics:\n  quick: speed\ncriteria:\n")
+    probes = expand_probes(protocol(TWO, only, for_its_own_sake), registry)
+    assert {(probe.metric, probe.system) for probe in probes} == {
+        ("speed", "long"),
+        ("quick", "short"),
+        ("quick", "long"),
+    }
+
+
 def test_additions_extend_replicas_in_batches_of_their_own(protocol: Callable[..., Protocol]) -> None:
     """The runs that were planned keep their seeds, and the batches of their replicas stay as they were."""
     before = protocol(TWO, sets=("simulations.nve.replicas=2",))
