@@ -19,6 +19,7 @@ from mdprotocol_plugins.metrics.rdf import RDF
 from mdprotocol_plugins.metrics.resources import Resources
 from mdprotocol_plugins.metrics.reversibility import Reversibility
 from mdprotocol_plugins.metrics.stability import Stability
+from mdprotocol_plugins.metrics.symmetry import Symmetry
 from mdprotocol_plugins.metrics.temperature import Temperature
 from mdprotocol_plugins.metrics.timestep_convergence import TimestepConvergence
 from mdprotocol_plugins.metrics.trajectory_divergence import TrajectoryDivergence
@@ -35,6 +36,7 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         ForceError,
         EnergyError,
         ForceConsistency,
+        Symmetry,
         InferenceTime,
         KernelError,
         Resources,
