@@ -15,6 +15,7 @@ from mdprotocol.registry import build_registry
 from mdprotocol.testing import make_structure, molecule_structure
 from mdprotocol.testing.checks import check_batch, check_force_field, check_gradient
 from mdprotocol_plugins.painn import kernel as kernel_module
+from mdprotocol_plugins.painn import model as model_module
 from mdprotocol_plugins.painn.checkpoint import ArchitectureCard, save_checkpoint
 from mdprotocol_plugins.painn.model import PainnModel
 from mdprotocol_plugins.painn.network import Architecture, PaiNN
@@ -272,6 +273,57 @@ def test_a_fused_kernel_that_is_missing_or_wrong_is_not_used(folder, exact, monk
     assert reason in found.notices[0]
     with pytest.raises(UsageError, match=reason):
         load(folder, kernel="fused").evaluate(ETHANOL)
+
+
+class WrongLater(kernel_module.FusedKernel):
+    """A kernel that is right on the lattice it is tried on, and wrong where atoms are as in a molecule."""
+
+    def prepare(self, numbers, offsets):
+        inner = super().prepare(numbers, offsets)
+
+        def evaluate(positions):
+            energy, forces = inner(positions)
+            off = np.abs(positions[: offsets[1]] - model_module._shaken_lattice(int(offsets[1]))).max() > 1e-6
+            return energy, 1.01 * forces if off else forces
+
+        return evaluate
+
+
+def test_the_first_answer_on_a_molecule_is_checked_too(folder, exact, monkeypatch) -> None:
+    fused_or_skip(folder)
+    monkeypatch.setattr(kernel_module, "FusedKernel", WrongLater)
+    found = load(folder)
+    evaluator = found.prepare(Topology.of([ETHANOL, ETHANOL]))
+    assert found.kernel == "fused"
+    x = torch.from_numpy(np.concatenate([ETHANOL.positions, ETHANOL.positions + 0.01]))
+    for _ in range(2):
+        right = exact.prepare(Topology.of([ETHANOL, ETHANOL]))(x).forces
+        assert torch.allclose(evaluator(x).forces, right, atol=1e-4)
+    assert found.kernel == "torch"
+    assert len(found.notices) == 1
+    with pytest.raises(UsageError, match="differ from plain torch"):
+        load(folder, kernel="fused").evaluate(ETHANOL)
+
+
+def test_a_first_answer_that_is_broken_is_checked_when_it_is_whole(folder) -> None:
+    fused_or_skip(folder)
+    found = load(folder)
+    evaluator = found.prepare(Topology.of([ETHANOL]))
+    x = torch.from_numpy(ETHANOL.positions.copy())
+    broken = x.clone()
+    broken[0, 0] = torch.nan
+    assert evaluator(broken).energy.isnan().all()
+    assert found.kernel == "fused"
+    assert evaluator(x).energy.isfinite().all()
+
+
+def test_plain_is_the_same_model_in_torch(folder, exact) -> None:
+    plain = load(folder).plain()
+    energy, forces = plain.evaluate(ETHANOL)
+    assert plain.kernel == "torch"
+    assert plain.dtype == "float64"
+    assert energy == exact.evaluate(ETHANOL)[0]
+    assert np.array_equal(forces, exact.evaluate(ETHANOL)[1])
 
 
 def test_the_committed_checkpoint_through_the_component() -> None:
