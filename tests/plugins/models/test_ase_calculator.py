@@ -119,6 +119,23 @@ def test_one_calculator_a_copy_unless_shared(local) -> None:
     assert Counting.made == 4
 
 
+def test_an_evaluation_costs_one_call_a_copy_as_in_a_bare_loop(local) -> None:
+    """Calculators are kept, and none is asked twice about the same positions: nothing is added to what ASE pays."""
+    evaluate = load("my_calculators:Counting").prepare(Topology.of([ARGON] * 3))
+    for step in range(1, 6):
+        x = torch.from_numpy(np.tile(ARGON.positions, (3, 1)) + 0.01 * step)
+        energy = evaluate(x).energy - (x**2).sum(dim=1).reshape(3, 3).sum(dim=1)
+        assert energy.tolist() == pytest.approx([step] * 3)  # this calculator adds the number of its calls
+    assert Counting.made == 3
+
+
+def test_the_bare_calculator_is_a_new_one_with_its_arguments(local) -> None:
+    found = load("my_calculators:Counting", arguments={"scale": 2.0})
+    one, two = found.calculator(), found.calculator()
+    assert one is not two
+    assert one.scale == 2.0
+
+
 def test_a_failing_copy_stops_no_other(local) -> None:
     evaluate = load("my_calculators:Counting").prepare(Topology.of([ARGON] * 3))
     x = torch.from_numpy(np.tile(ARGON.positions, (3, 1)))
