@@ -37,6 +37,14 @@ class ReferenceFailure(MDProtocolError):
     """The reference gave no label for a configuration (for example: its SCF did not converge)."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM; what was done so far is on disk. The exit code is 128 plus the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One thing wrong with a protocol, at the place where the user wrote it.

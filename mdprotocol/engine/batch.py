@@ -1,48 +1,50 @@
 """One batch from its plan to its files: load, step, label, write.
 
-Calculators of ASE come through the same contract as batched torch models (`ForceField.prepare`), so there is one loop:
-every integrator, guard and recording works for both.
+What is done goes into the batch's work folder as it comes (`journal`), so that a batch that was killed goes on from
+there; `writing` makes the runs' files of it. Calculators of ASE come through the same contract as batched torch models
+(`ForceField.prepare`), so there is one loop: every integrator, guard and recording works for both.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import xarray as xr
+import numpy as np
+import torch
 
-from mdprotocol.components import ForceField
+from mdprotocol import __version__
+from mdprotocol.components import ForceField, Topology
 from mdprotocol.engine import events
-from mdprotocol.engine.dataset import run_dataset
-from mdprotocol.engine.labels import label
-from mdprotocol.engine.loop import Loop
+from mdprotocol.engine.journal import Journal, held_frames
+from mdprotocol.engine.loop import REPORT_SECONDS, Loop
 from mdprotocol.engine.recording import Ending
+from mdprotocol.engine.stopping import Stop, deferred
+from mdprotocol.engine.writing import RunOutcome, Writing
 from mdprotocol.plan.types import Batch, total_steps
-from mdprotocol.protocol.schema import REFERENCE
 from mdprotocol.store import ResultsFolder
+from mdprotocol.store.work import Work
 from mdprotocol.units import FS_PER_NS, SECONDS_PER_DAY
 
 Emit = Callable[[events.Event], None]
 
 
-@dataclass(frozen=True)
-class RunOutcome:
-    """What became of a run."""
-
-    run: str
-    outcome: str
-    failure_kind: str = ""
-
-
 def run_batch(batch: Batch, root: Path, emit: Emit) -> list[RunOutcome]:
-    """Run a batch and write one file a run into the results folder `root`.
+    """Run a batch, or go on with it, and write one file a run into the results folder `root`.
 
     Raises:
+        Interrupted: SIGINT or SIGTERM has come; what was done is on disk.
+        StoreError: the results folder cannot be written.
         CheckpointError, StructureError, PluginError: the model cannot be loaded, cannot treat a system, or breaks its
             contract. A run that fails is no exception: it is data.
     """
+    with deferred() as stop:
+        return _run_batch(batch, ResultsFolder(root), emit, stop)
+
+
+def _run_batch(batch: Batch, folder: ResultsFolder, emit: Emit, stop: Stop) -> list[RunOutcome]:
     started, name = time.monotonic(), batch_label(batch)
     structures = [batch.structures[run.system] for run in batch.runs]
     atoms, steps = sum(map(len, structures)), total_steps(batch.settings)
@@ -54,11 +56,18 @@ def run_batch(batch: Batch, root: Path, emit: Emit) -> list[RunOutcome]:
         [run.temperature_K for run in batch.runs],
         [run.seed for run in batch.runs],
         batch.settings,
-        _progress(batch, name, emit, started),
+        _progress(batch, name, emit),
         _failure(batch, name, emit),
+        held_frames(batch.settings, Topology.of(structures).offsets),
     )
-    loop.run()
-    outcomes = _write(batch, loop, model, ResultsFolder(root))
+    work = Work(folder, batch.key)
+    work.begin(work_facts(batch))
+    journal = Journal(work, model.kernel, stop)
+    if journal.latest is not None:
+        loop.restore(journal.latest)
+    loop.run(journal)
+    outcomes = Writing(batch, folder, work, journal, loop.dof, model.kernel, stop).run(_ticking(name, emit))
+    work.remove()
     failed = sum(outcome.outcome == "failed" for outcome in outcomes)
     emit(events.BatchFinished(name, len(outcomes), failed, time.monotonic() - started))
     return outcomes
@@ -78,13 +87,37 @@ def _load(batch: Batch, name: str, emit: Emit) -> ForceField:
     return model
 
 
-def _progress(batch: Batch, name: str, emit: Emit, started: float) -> Callable[[int, int, float, float], None]:
+def work_facts(batch: Batch) -> dict[str, Any]:
+    """What a work folder says of itself: who steps together, and on what; bits may differ with anything else."""
+    runs = [{"id": run.id, "identity": run.identity} for run in batch.runs]
+    versions = {"mdprotocol": __version__, "torch": torch.__version__, "numpy": np.__version__}
+    return {"model": batch.model, "runs": runs, "versions": versions}
+
+
+def _ticking(name: str, emit: Emit) -> Callable[[], None]:
+    """Signs of life where there is no progress to tell, so that nobody takes the batch for hanging."""
+    last = time.monotonic()
+
+    def tick() -> None:
+        nonlocal last
+        if time.monotonic() - last > REPORT_SECONDS:
+            last = time.monotonic()
+            emit(events.Event(name))
+
+    return tick
+
+
+def _progress(batch: Batch, name: str, emit: Emit) -> Callable[[int, int, float, float], None]:
     total = total_steps(batch.settings)
     before = total - batch.settings.steps
+    origin: list[float] = []  # steps and time at the first report: earlier sessions and loading are no speed
 
     def report(step: int, alive: int, drift: float, temperature: float) -> None:
-        done, seconds = step + before, time.monotonic() - started
-        simulated = done * batch.settings.timestep_fs * alive / FS_PER_NS
+        done, now = step + before, time.monotonic()
+        if not origin:
+            origin[:] = done, now
+        seconds = now - origin[1]
+        simulated = (done - origin[0]) * batch.settings.timestep_fs * alive / FS_PER_NS
         rate = simulated * SECONDS_PER_DAY / max(seconds, 1e-9)
         emit(events.Progress(name, done, total, alive, seconds, rate, drift, temperature))
 
@@ -98,28 +131,3 @@ def _failure(batch: Batch, name: str, emit: Emit) -> Callable[[int, Ending], Non
             emit(events.RunFailed(name, batch.runs[copy].id, ending.failure.kind, detail))
 
     return report
-
-
-def _write(batch: Batch, loop: Loop, model: ForceField, folder: ResultsFolder) -> list[RunOutcome]:
-    reference = _reference(batch)
-    outcomes = []
-    for b, run in enumerate(batch.runs):
-        dataset = _dataset(batch, loop, b, model.kernel, reference)
-        folder.write_dataset(run.path, dataset)
-        outcomes.append(RunOutcome(run.id, dataset.attrs["outcome"], dataset.attrs["failure_kind"]))
-    return outcomes
-
-
-def _dataset(batch: Batch, loop: Loop, b: int, kernel: str, reference: ForceField | None) -> xr.Dataset:
-    run = batch.runs[b]
-    structure = batch.structures[run.system]
-    dof = float(loop.dof[b])
-    dataset = run_dataset(run, structure, *loop.recorder.series(b), loop.endings[b], dof, kernel)
-    return dataset if reference is None else label(dataset, structure, reference, batch.settings.reference_every)
-
-
-def _reference(batch: Batch) -> ForceField | None:
-    """The reference that labels this batch; none for its own trajectories, which need no second opinion."""
-    if batch.reference is None or not batch.settings.reference_every or batch.model == REFERENCE:
-        return None
-    return batch.reference.load(Path(batch.base))

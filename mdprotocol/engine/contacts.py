@@ -99,6 +99,17 @@ class Strangers:
             self._follow(positions, alive & self._moving)
         return self._all
 
+    def found_at(self) -> np.ndarray:
+        """(N, 3) Å: where the pairs were found. Which of two new bonds is named first depends on it."""
+        return self._built
+
+    def restore(self, found_at: np.ndarray) -> None:
+        """Find the pairs as they were found at these positions (N, 3)."""
+        self._built[:] = found_at
+        for b in np.flatnonzero(self._moving).tolist():
+            self._parts[b] = self._find(b, self._built[self._offsets[b] : self._offsets[b + 1]])
+        self._all = Pairs.joined(self._parts)
+
     def _follow(self, positions: np.ndarray, alive: np.ndarray) -> None:
         moved = np.square(positions - self._built).sum(axis=1)
         farthest = np.maximum.reduceat(moved, self._offsets[:-1])

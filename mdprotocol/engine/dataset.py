@@ -19,7 +19,7 @@ from mdprotocol.variables import RUN_COORDS, RUN_VARIABLES
 def run_dataset(
     run: Run, structure: Structure, time: np.ndarray, frames: Frame, ending: Ending, dof: float, kernel: str
 ) -> xr.Dataset:
-    """The dataset of one run, without the reference's labels.
+    """The dataset of one run in memory, without the reference's labels.
 
     Args:
         time: (frames,) fs.
@@ -27,23 +27,23 @@ def run_dataset(
         dof: degrees of freedom behind the temperature.
         kernel: what evaluated the model.
     """
+    dataset = without_frames(run, structure, ending, dof, kernel)
+    moving = {"time": time} | frames
+    return dataset.assign({name: _variable(name, values) for name, values in moving.items()}).set_coords("time")
+
+
+def without_frames(run: Run, structure: Structure, ending: Ending, dof: float, kernel: str) -> xr.Dataset:
+    """All of a run's dataset that does not grow with its length."""
     fixed = {
-        "time": time,
         "atomic_number": structure.numbers,
         "mass": structure.masses,
         "initial_position": structure.positions,
         "cell": structure.cell,
         "pbc": structure.pbc.astype(np.int8),
     }
-    dataset = xr.Dataset({name: _variable(name, values) for name, values in (fixed | frames).items()})
-    dataset = dataset.assign_coords(xyz=["x", "y", "z"]).set_coords(list(RUN_COORDS))
+    dataset = xr.Dataset({name: _variable(name, values) for name, values in fixed.items()})
+    dataset = dataset.assign_coords(xyz=["x", "y", "z"]).set_coords([name for name in RUN_COORDS if name in fixed])
     return dataset.assign_attrs(_settings(run, dof) | _ending(ending) | {"kernel": kernel})
-
-
-def with_labels(dataset: xr.Dataset, frames: np.ndarray, energies: np.ndarray, forces: np.ndarray) -> xr.Dataset:
-    """Add the reference's energies (s,) eV and forces (s, n, 3) eV/Å at these frames (s,)."""
-    values = {"sample_frame": frames, "reference_energy": energies, "reference_force": forces}
-    return dataset.assign({name: _variable(name, value) for name, value in values.items()})
 
 
 def _variable(name: str, values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:

@@ -49,6 +49,10 @@ class Forces:
             state.positions.index_copy_(0, self._atoms, self._home[self._atoms])
             state.velocities.index_fill_(0, self._atoms, 0.0)
 
+    def renew(self) -> None:
+        """Start with a new evaluator: for one that remembers earlier calls, what follows is then as after a restart."""
+        self._evaluator = self._force_field.prepare(self._topology)
+
     # --------------------------------------------------------------------------------------------------- evaluation
 
     def start(self, state: MDState) -> None:

@@ -6,7 +6,7 @@ numpy over the whole batch, without a copy of anything, so that they cost little
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +51,15 @@ class Watch:
         self._owner, self._numbers = topology.owner, topology.numbers
         self._bonds = bonds(structures, self._offsets, guards.bond_stretch) if guards.bond_stretch else None
         self._strangers = Strangers(structures, self._offsets, guards.new_bond) if guards.new_bond else None
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What its answers depend on besides the batch: where its list of pairs was made."""
+        return {} if self._strangers is None else {"found_at": self._strangers.found_at()}
+
+    def restore(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Go on from a `state`."""
+        if self._strangers is not None:
+            self._strangers.restore(kept["found_at"])
 
     def failures(self, state: MDState, alive: np.ndarray) -> dict[int, Failure]:
         """Failed copies among those alive (B,), each with its first cause in the order above."""

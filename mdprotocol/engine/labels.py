@@ -1,33 +1,107 @@
-"""The reference's energies and forces on every n-th frame of a run."""
+"""The reference's energies and forces on every n-th frame of a run, in segments of the batch's work folder."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
 import numpy as np
 import torch
-import xarray as xr
 
 from mdprotocol.components import Evaluator, ForceField, Structure, Topology
-from mdprotocol.engine.dataset import with_labels
+from mdprotocol.engine.journal import SEGMENT_SECONDS, History
+from mdprotocol.engine.stopping import Stop
 from mdprotocol.errors import ReferenceFailure
+from mdprotocol.store.netcdf import Growing
+from mdprotocol.store.work import Work
+
+SEGMENT_LABELS = 64
+"""Frames between checkpoints of a reference that remembers earlier calls; it starts anew with each."""
+MANY_LABELS = 4096
+"""Labels in memory."""
 
 
-def label(dataset: xr.Dataset, structure: Structure, reference: ForceField, every: int) -> xr.Dataset:
-    """The dataset with `reference_energy` and `reference_force` on frames 0, every, 2 every, ...
+class Labels:
+    """Labels of one run: frames 0, every, 2 every, ...
 
     A frame that the reference cannot label is left out and counted in the attribute `reference_failures`; the first
     reason is in `reference_failure_detail`. Every run has an evaluator of its own: if that starts from the last frame,
     it never depends on which runs are in the batch.
+
+    Args:
+        b: copy of the run in its batch.
     """
-    evaluator = reference.prepare(Topology.of([structure]))
-    kept: list[tuple[int, float, np.ndarray]] = []
-    reasons: list[str] = []
-    for frame in range(0, dataset.sizes["frame"], every):
-        try:
-            kept.append((frame, *_answer(evaluator, dataset["position"].values[frame])))
-        except ReferenceFailure as error:
-            reasons.append(f"frame {frame}: {error}")
-    labelled = _with(dataset, kept, len(structure))
-    return labelled.assign_attrs(reference_failures=len(reasons), reference_failure_detail=(reasons or [""])[0])
+
+    def __init__(
+        self, work: Work, history: History, b: int, structure: Structure, reference: ForceField, every: int
+    ) -> None:
+        self._work, self._history, self._b, self._series = work, history, b, f"labels-{b}"
+        self._structure, self._reference, self._every = structure, reference, every
+        self._planned = -(-history.frames(b) // every)
+        found = list(self._work.segments(self._series))
+        self._segments = len(found)
+        self._facts: dict[str, Any] = (
+            dict(found[-1].facts) if found else {"done": 0, "kept": 0, "failed": 0, "reason": ""}
+        )
+
+    def make(self, stop: Stop, tick: Callable[[], None]) -> None:
+        """Make the labels that are not there yet; `tick` is called after each.
+
+        Raises:
+            Interrupted, StoreError: as for a batch.
+        """
+        while self._facts["done"] < self._planned:
+            self._make_segment(stop, tick)
+
+    def _make_segment(self, stop: Stop, tick: Callable[[], None]) -> None:
+        evaluator, facts = self._reference.prepare(Topology.of([self._structure])), dict(self._facts)
+        kept: list[tuple[int, float, np.ndarray]] = []
+        facts["first"], started = facts["kept"], time.monotonic()
+        while facts["done"] < self._planned and not self._due(facts["done"], len(kept), started, stop):
+            frame = facts["done"] * self._every
+            try:
+                kept.append((frame, *_answer(evaluator, self._history.position(self._b, frame))))
+            except ReferenceFailure as error:
+                facts["failed"] += 1
+                facts["reason"] = facts["reason"] or f"frame {frame}: {error}"
+            facts["done"] += 1
+            tick()
+        stop.leave_if_asked()
+        facts["kept"] += len(kept)
+        self._work.append(self._series, self._segments, facts, _arrays(kept, len(self._structure)))
+        self._segments, self._facts = self._segments + 1, facts
+
+    def _due(self, done: int, held: int, started: float, stop: Stop) -> bool:
+        """Whether a segment ends here; fixed beforehand for a reference that remembers."""
+        if stop.signal:
+            return True
+        if self._reference.remembers:
+            return done % SEGMENT_LABELS == 0 and done > self._facts["done"]
+        return held >= MANY_LABELS or (held > 0 and time.monotonic() - started > SEGMENT_SECONDS)
+
+    def attributes(self) -> dict[str, Any]:
+        """What the run's file says about labels that could not be made."""
+        return {"reference_failures": self._facts["failed"], "reference_failure_detail": self._facts["reason"]}
+
+    def parts(self) -> Iterator[Growing]:
+        """The labels for the run's file; none at all where there is none, so that what needs them is NOT MEASURED."""
+        if self._facts["kept"]:
+            yield Growing("sample", self._facts["kept"], self._slabs())
+
+    def _slabs(self) -> Iterator[tuple[int, Mapping[str, np.ndarray]]]:
+        for number in range(self._segments):
+            segment = self._work.segment(self._series, number)
+            if len(segment.arrays["sample_frame"]):
+                yield segment.facts["first"], segment.arrays
+
+
+def _arrays(kept: list[tuple[int, float, np.ndarray]], atoms: int) -> dict[str, np.ndarray]:
+    return {
+        "sample_frame": np.array([frame for frame, _, _ in kept], dtype=np.int64),
+        "reference_energy": np.array([energy for _, energy, _ in kept], dtype=np.float64),
+        "reference_force": np.array([forces for _, _, forces in kept], dtype=np.float64).reshape(len(kept), atoms, 3),
+    }
 
 
 def _answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndarray]:
@@ -36,18 +110,10 @@ def _answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndar
     Raises:
         ReferenceFailure: there is no answer, or it is not finite.
     """
-    found = evaluator(torch.from_numpy(np.array(positions, dtype=np.float64)))
+    found = evaluator(torch.from_numpy(positions))
     if found.errors:
         raise ReferenceFailure("; ".join(found.errors.values()))
     energy, forces = float(found.energy[0]), found.forces.detach().cpu().numpy().copy()
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
         raise ReferenceFailure("its energy or forces are not finite")
     return energy, forces
-
-
-def _with(dataset: xr.Dataset, kept: list[tuple[int, float, np.ndarray]], atoms: int) -> xr.Dataset:
-    if not kept:
-        return dataset  # without the variables, what needs them is NOT MEASURED
-    frames, energies, forces = zip(*kept, strict=True)
-    shaped = np.array(forces, dtype=np.float64).reshape(len(kept), atoms, 3)
-    return with_labels(dataset, np.array(frames, dtype=np.int64), np.array(energies), shaped)

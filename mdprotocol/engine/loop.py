@@ -6,9 +6,11 @@ they would have without it. Within a step nothing is looked at; guards look ever
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +19,12 @@ from mdprotocol.components import ForceField, Integrator, MDState, Structure, To
 from mdprotocol.engine import random
 from mdprotocol.engine.forces import Forces
 from mdprotocol.engine.guards import Failure, Watch
+from mdprotocol.engine.journal import Journal, endings_in, grouped
 from mdprotocol.engine.recording import Ending, Frame, Recorder, snapshot
 from mdprotocol.engine.velocities import degrees_of_freedom, maxwell_boltzmann, without_drift
+from mdprotocol.plan.steps import frames_of
 from mdprotocol.plan.types import RunSettings
+from mdprotocol.store.segment import Segment
 from mdprotocol.units import AMU_EV_FS2_PER_A2, FS_PER_PS, KB_EV_PER_K, MEV_PER_EV
 
 ProgressHandler = Callable[[int, int, float, float], None]
@@ -27,6 +32,12 @@ ProgressHandler = Callable[[int, int, float, float], None]
 FailureHandler = Callable[[int, Ending], None]
 """Copy, how it ended."""
 REPORT_SECONDS = 0.5
+
+
+RENEW_STEPS = 500
+"""Steps after which a model that remembers earlier calls starts anew."""
+STATE = ("positions", "velocities", "forces", "energy", "bath_energy")
+GROUPS = ("state", "extra", "random", "watch", "start", "recorder")
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class Loop:
         settings: what the copies have in common.
         on_progress: told about twice a second.
         on_failure: told when a copy leaves.
+        held_frames: frames that are kept in memory; all of them by default. Fewer need a journal.
 
     Attributes:
         endings: how each copy ended.
@@ -72,6 +84,7 @@ class Loop:
         settings: RunSettings,
         on_progress: ProgressHandler = lambda step, alive, drift, temperature: None,
         on_failure: FailureHandler = lambda copy, ending: None,
+        held_frames: int | None = None,
     ) -> None:
         self._structures, self._seeds, self._settings = structures, seeds, settings
         self._on_progress, self._on_failure, self._reported = on_progress, on_failure, time.monotonic()
@@ -83,31 +96,66 @@ class Loop:
         self._stages = list(stages(settings))
         self.endings = [Ending() for _ in structures]
         self.dof = self._dof(settings.integrator)
-        self.recorder = Recorder(settings.steps // settings.record_every + 1, self._topology.offsets)
+        self._held = held_frames or frames_of(settings)
+        self.recorder = Recorder(self._held, self._topology.offsets)
+        self._remembers = force_field.remembers
+        self._journal: Journal | None = None
+        self._index, self._step, self._finished = 0, -1, False
+        self._start: Frame = {}
+        """The state before equilibration, until frame 0 is recorded: a copy may never get there."""
 
     # ------------------------------------------------------------------------------------------------------- stages
 
-    def run(self) -> None:
-        """Equilibrate where asked, then produce; afterwards `endings` and `recorder` hold everything."""
+    def run(self, journal: Journal | None = None) -> None:
+        """Equilibrate where asked, then produce, or go on from where `restore` has put it.
+
+        Args:
+            journal: takes checkpoints and frames as they come; without one `recorder` holds them all.
+
+        Raises:
+            Interrupted: the journal was asked to stop.
+            StoreError: the journal cannot write.
+        """
+        self._journal = journal
+        if self._step < 0:
+            self._prepare()
+        while not self._finished:
+            stage = self._stages[self._index]
+            if self._step < 0:
+                self._begin(stage)
+            self._advance(stage)
+            self._finished = self._index == len(self._stages) - 1
+            if not self._finished:
+                self._index, self._step = self._index + 1, -1
+            elif journal is not None:
+                self._keep()
+
+    def _prepare(self) -> None:
         self._draw_velocities()
         self._forces.start(self._state)
         self._state.dof = self.dof
-        start = {name: values.copy() for name, values in snapshot(self._state).items()}
-        for stage in self._stages:
-            self._begin(stage)
-            if stage.record_every:
-                self._record_first(start)
-            self._advance(stage)
+        self._start = {name: values.copy() for name, values in snapshot(self._state).items()}
+
+    def _enter(self, stage: Stage) -> None:
+        """What a stage needs that no checkpoint holds."""
+        self._state.timestep, self._state.dof = stage.timestep_fs, self._dof(stage.integrator)
+        self._streams = random.Streams(self._seeds, self._topology.offsets, stage.streams)
+        self._boundary = stage.guard_every * max(1, self._renewal(stage) // stage.guard_every)
+
+    def _renewal(self, stage: Stage) -> int:
+        """Steps between new evaluators; fixed beforehand, so that it never depends on when somebody interrupts."""
+        return min(RENEW_STEPS, (self._held - 1) * stage.record_every) if stage.record_every else RENEW_STEPS
 
     def _begin(self, stage: Stage) -> None:
         if stage.first == 0 and len(self._stages) > 1 and stage.integrator.conserves_momentum:
             self._remove_drift()
-        state = self._state
-        state.timestep, state.dof, state.extra = stage.timestep_fs, self._dof(stage.integrator), {}
-        state.bath_energy = torch.zeros_like(state.bath_energy)
-        self._streams = random.Streams(self._seeds, self._topology.offsets, stage.streams)
-        stage.integrator.start(state, self._streams)
+        self._enter(stage)
+        self._state.extra, self._state.bath_energy = {}, torch.zeros_like(self._state.bath_energy)
+        stage.integrator.start(self._state, self._streams)
         self._guard(stage, 0)
+        if stage.record_every:
+            self._record_first()
+        self._step = 0
 
     def _advance(self, stage: Stage) -> None:
         state, forces, step_on, streams = self._state, self._forces, stage.integrator.step, self._streams
@@ -116,7 +164,7 @@ class Loop:
         def update_forces() -> None:
             forces.update(state)
 
-        for step in range(1, stage.steps + 1):
+        for step in range(self._step + 1, stage.steps + 1):
             if not self._alive.any():
                 return
             step_on(state, update_forces, streams)
@@ -125,17 +173,76 @@ class Loop:
             if frame or forces.errors or step % guard_every == 0 or step == stage.steps:
                 self._guard(stage, step)
                 self._report(stage, step)
-            if frame:
-                self.recorder.record(snapshot(state), step * stage.timestep_fs, self._alive)
+                if frame:
+                    self.recorder.record(snapshot(state), step * stage.timestep_fs, self._alive)
+                self._step = step
+                if self._journal is not None:
+                    self._keep_if_due(self._journal)
 
-    def _record_first(self, start: Frame) -> None:
+    def _record_first(self) -> None:
         """Frame 0 of every copy; for one that never reached production, the state that it started from."""
         now = snapshot(self._state)
         failed = ~self._alive
-        for name, values in start.items():
+        for name, values in self._start.items():
             mine = failed[self._topology.owner] if values.ndim == 2 else failed
             now[name] = np.where(mine.reshape(-1, *[1] * (values.ndim - 1)), values, now[name])
         self.recorder.record(now, 0.0, np.ones_like(self._alive))
+        self._start = {}
+
+    # -------------------------------------------------------------------------------------------------- checkpoints
+
+    def _keep_if_due(self, journal: Journal) -> None:
+        """A model that remembers is kept at fixed steps only, where it starts anew in any case; others at any time."""
+        if self._step % self._boundary == 0 if self._remembers else self.recorder.full or journal.due():
+            self._keep()
+        journal.leave_if_asked()
+
+    def _keep(self) -> None:
+        assert self._journal is not None
+        self._journal.keep(*self.checkpoint())
+        self.recorder.clear()
+        if self._remembers:
+            self._forces.renew()
+
+    def checkpoint(self) -> tuple[dict[str, Any], Frame]:
+        """Facts and arrays with which `restore` goes on bitwise, and the frames that the recorder holds."""
+        state = self._state
+        facts = {
+            "stage": self._index,
+            "step": self._step,
+            "finished": self._finished,
+            "taken": self.recorder.taken(),
+            "frames": len(self.recorder.held()["time"]),
+            "alive": self._alive.tolist(),
+            "endings": [dataclasses.astuple(ending) for ending in self.endings],
+        }
+        groups = {
+            "state": {name: getattr(state, name).numpy() for name in STATE},
+            "extra": {name: value.numpy() for name, value in state.extra.items()},
+            "random": self._streams.state(),
+            "watch": self._watch.state(),
+            "start": self._start,
+            "recorder": self.recorder.state(),
+            "frame": self.recorder.held(),
+        }
+        return facts, {f"{group}:{name}": v for group, values in groups.items() for name, v in values.items()}
+
+    def restore(self, kept: Segment) -> None:
+        """Go on from a checkpoint of the same batch."""
+        facts, groups = kept.facts, {group: grouped(kept, group) for group in GROUPS}
+        self._index, self._step, self._finished = facts["stage"], facts["step"], facts["finished"]
+        self._enter(self._stages[self._index])
+        for name in STATE:
+            setattr(self._state, name, torch.from_numpy(groups["state"][name]))
+        self._state.extra = {name: torch.from_numpy(values) for name, values in groups["extra"].items()}
+        self._streams.restore(groups["random"])
+        self._watch.restore(groups["watch"])
+        self._start = groups["start"]
+        self.recorder.restore(groups["recorder"], facts["taken"] + facts["frames"])
+        self.endings = endings_in(kept)
+        self._alive = np.array(facts["alive"], dtype=bool)
+        for b in np.flatnonzero(~self._alive).tolist():
+            self._forces.park(b)
 
     # ------------------------------------------------------------------------------------------------------- pieces
 

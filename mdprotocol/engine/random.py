@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,16 +37,11 @@ class Streams(RandomStreams):
 
     def normal_atoms(self) -> torch.Tensor:
         """(N, 3) standard normal numbers; the caller may change the tensor, and must use it before the next calls."""
-        if self._atoms is None:
-            self._atoms = _Block(self._generators(_ATOMS), self._offsets, 3, self._block)
-        return self._atoms.next()
+        return (self._atoms or self._block_of("atoms")).next()
 
     def normal(self, count: int) -> torch.Tensor:
         """(B, count) standard normal numbers."""
-        if count not in self._normal:
-            each = np.arange(len(self._seeds) + 1)
-            self._normal[count] = _Block(self._generators(_NORMAL, count), each, count, self._block)
-        return self._normal[count].next()
+        return self._block_of(f"normal.{count}").next()
 
     def gamma(self, shape: torch.Tensor) -> torch.Tensor:
         """(B,) numbers from Gamma(shape_b, 1); 0 where the shape is 0."""
@@ -53,6 +49,35 @@ class Streams(RandomStreams):
             self._gamma = self._generators(_GAMMA)
         drawn = [generator.standard_gamma(k) for generator, k in zip(self._gamma, shape.tolist(), strict=True)]
         return torch.tensor(drawn, dtype=torch.float64)
+
+    # -------------------------------------------------------------------------------------------------- checkpoints
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that the next numbers depend on: generators, and what is left of the blocks drawn from them."""
+        blocks = {} if self._atoms is None else {"atoms": self._atoms}
+        blocks |= {f"normal.{count}": block for count, block in self._normal.items()}
+        kept = {f"{name}.{part}": values for name, block in blocks.items() for part, values in block.state().items()}
+        return kept if self._gamma is None else kept | {"gamma.generators": _packed(self._gamma)}
+
+    def restore(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Go on from a `state` of streams with the same seeds, atoms, stage and block."""
+        for key in kept:
+            name, _, part = key.rpartition(".")
+            if name == "gamma":
+                self._gamma = self._generators(_GAMMA)
+                _unpack(self._gamma, kept[key])
+            elif part == "generators":
+                self._block_of(name).restore(kept[key], kept[f"{name}.left"])
+
+    def _block_of(self, name: str) -> _Block:
+        if name == "atoms":
+            self._atoms = self._atoms or _Block(self._generators(_ATOMS), self._offsets, 3, self._block)
+            return self._atoms
+        count = int(name.partition(".")[2])
+        if count not in self._normal:
+            each = np.arange(len(self._seeds) + 1)
+            self._normal[count] = _Block(self._generators(_NORMAL, count), each, count, self._block)
+        return self._normal[count]
 
     def _generators(self, *purpose: int) -> list[np.random.Generator]:
         key = (self._stage, *purpose)
@@ -80,3 +105,36 @@ class _Block:
         for generator, first, last in zip(self._generators, self._offsets[:-1], self._offsets[1:], strict=True):
             self._numbers[:, first:last] = generator.standard_normal((steps, last - first, width))
         self._next = 0
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The generators, which stand behind this block, and the rows that are left of it."""
+        return {"generators": _packed(self._generators), "left": self._numbers[self._next :]}
+
+    def restore(self, generators: np.ndarray, left: np.ndarray) -> None:
+        _unpack(self._generators, generators)
+        self._next = len(self._numbers) - len(left)
+        self._numbers[self._next :] = left
+
+
+_WORDS = ("counter", "key", "buffer")
+_NUMBERS = ("buffer_pos", "has_uint32", "uinteger")
+
+
+def _packed(generators: Sequence[np.random.Generator]) -> np.ndarray:
+    """(B, 13) uint64: the whole state of each Philox generator."""
+    return np.array([_words(generator.bit_generator.state) for generator in generators], dtype=np.uint64)
+
+
+def _words(state: Mapping[str, Any]) -> list[int]:
+    inner = state["state"] | {"buffer": state["buffer"]}
+    return [int(word) for name in _WORDS for word in inner[name]] + [int(state[name]) for name in _NUMBERS]
+
+
+def _unpack(generators: Sequence[np.random.Generator], packed: np.ndarray) -> None:
+    for generator, words in zip(generators, packed, strict=True):
+        generator.bit_generator.state = {
+            "bit_generator": "Philox",
+            "state": {"counter": words[:4].copy(), "key": words[4:6].copy()},
+            "buffer": words[6:10].copy(),
+            **{name: int(word) for name, word in zip(_NUMBERS, words[10:], strict=True)},
+        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -86,6 +87,12 @@ class Batch:
     structures: Mapping[str, Structure]
     base: str
     """Folder of the protocol, for relative paths."""
+
+    @property
+    def key(self) -> str:
+        """Name of its work folder: a digest of which runs step together, in which order."""
+        text = " ".join(run.identity for run in self.runs)
+        return f"{self.model}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)

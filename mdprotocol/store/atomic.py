@@ -12,7 +12,7 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import psutil
@@ -34,9 +34,22 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
         _sync_file(temporary)
         os.replace(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where the disk is gone, so is the file; the first error is the one to tell
+            temporary.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+    """Write a new file from its parts: what `write_atomically` is given for plain bytes."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        for part in parts:
+            left = memoryview(part)
+            while left:
+                left = left[os.write(descriptor, left) :]  # a system may take less than all of it
+    finally:
+        os.close(descriptor)
 
 
 def is_stale(path: Path) -> bool:
@@ -63,8 +76,11 @@ def _machine() -> str:
 
 
 def _sync_file(path: Path) -> None:
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(path: Path) -> None:

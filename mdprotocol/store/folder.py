@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,7 +11,7 @@ import xarray as xr
 
 from mdprotocol.errors import StoreError
 from mdprotocol.store import netcdf
-from mdprotocol.store.atomic import is_stale, write_atomically
+from mdprotocol.store.atomic import is_stale, write_atomically, write_parts
 
 RUNS = "runs"
 
@@ -44,9 +44,13 @@ class ResultsFolder:
         """Write a dataset as NetCDF-4; an open lazy dataset of the same file keeps the old content."""
         self._write(relative, lambda path: netcdf.write(path, dataset))
 
+    def write_growing(self, relative: str, fixed: xr.Dataset, parts: Iterable[netcdf.Growing]) -> None:
+        """Write a run's dataset that is too long for memory, a slab at a time."""
+        self._write(relative, lambda path: netcdf.write_growing(path, fixed, parts))
+
     def write_bytes(self, relative: str, data: bytes) -> None:
         """Write a file."""
-        self._write(relative, lambda path: _write_bytes(path, data))
+        self._write(relative, lambda path: write_parts(path, [data]))
 
     def write_json(self, relative: str, obj: Any) -> None:
         """Write plain data as JSON (UTF-8, NaN refused: no other reader knows it)."""
@@ -113,7 +117,3 @@ class ResultsFolder:
 def _order(item: tuple[str, dict[str, Any]]) -> tuple[str, float, int, str]:
     run, attrs = item
     return run.rpartition("/")[0], float(attrs.get("temperature_K", 0)), int(attrs.get("replica", 0)), run
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ import numpy as np
 import xarray as xr
 
 from mdprotocol.errors import StoreError
-from mdprotocol.variables import RUN_VARIABLES
+from mdprotocol.variables import RUN_COORDS, RUN_VARIABLES
 
 IDENTITY = "identity"
+FULL_BYTES = 1 << 20
 
 
 def write(path: Path, dataset: xr.Dataset) -> None:
@@ -30,8 +33,65 @@ def write(path: Path, dataset: xr.Dataset) -> None:
     }
     try:
         labelled.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding)
-    except (OSError, TypeError, ValueError) as error:
-        raise StoreError(f"cannot write {path.name}: {error}") from error
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise StoreError(f"cannot write {path.name}: {_said(error, path)}") from error
+
+
+@dataclass(frozen=True)
+class Growing:
+    """Variables along a dim that is too long for memory.
+
+    Attributes:
+        dim: `frame` or `sample`.
+        length: of the dim.
+        slabs: first index along the dim, and values of every variable from there on.
+    """
+
+    dim: str
+    length: int
+    slabs: Iterator[tuple[int, Mapping[str, np.ndarray]]]
+
+
+def write_growing(path: Path, fixed: xr.Dataset, parts: Iterable[Growing]) -> None:
+    """Write a run's dataset of which only one slab at a time is in memory; else like `write`.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    write(path, fixed)
+    try:
+        with netCDF4.Dataset(path, "a") as file:
+            for part in parts:
+                _append(file, part)
+    except (OSError, RuntimeError) as error:
+        raise StoreError(f"cannot write {path.name}: {_said(error, path)}") from error
+
+
+def _append(file: netCDF4.Dataset, part: Growing) -> None:
+    file.createDimension(part.dim, part.length)
+    for start, values in part.slabs:
+        for name, value in values.items():
+            if name not in file.variables:
+                _create(file, name, value.dtype)
+            file.variables[name][start : start + len(value)] = value
+
+
+def _create(file: netCDF4.Dataset, name: str, dtype: np.dtype) -> None:
+    known = RUN_VARIABLES[name]
+    variable = file.createVariable(name, dtype, known.dims, fill_value=False)
+    variable.setncatts({"units": known.units, "long_name": known.long_name})
+    coords = [c for c in RUN_COORDS if c != name and set(RUN_VARIABLES[c].dims) <= set(known.dims)]
+    if coords and name not in RUN_COORDS:
+        variable.setncattr("coordinates", " ".join(coords))  # by this a reader knows coordinates from data
+
+
+def _said(error: Exception, path: Path) -> str:
+    """The library's words are "HDF error" where a disk is full."""
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError:
+        return f"{error}; its disk cannot be reached"
+    return f"{error}; the disk is full" if free < FULL_BYTES else str(error)
 
 
 def read(path: Path) -> xr.Dataset:

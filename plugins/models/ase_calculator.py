@@ -65,6 +65,7 @@ class AseForceField(ForceField):
         first = self._new()
         self._shared = first if shared else None
         self._unused = None if shared else first
+        self.remembers = not shared  # what a calculator keeps between calls cannot be seen from here
         self.parameters, self.weights_bytes = network_size(first)
 
     def prepare(self, topology: Topology) -> Evaluator:

@@ -1,0 +1,91 @@
+"""From a batch's work folder to its runs' files: labels first, then one NetCDF file a run, a slab at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mdprotocol.components import ForceField, Structure, Topology
+from mdprotocol.engine.dataset import without_frames
+from mdprotocol.engine.journal import History, Journal
+from mdprotocol.engine.labels import Labels
+from mdprotocol.engine.stopping import Stop
+from mdprotocol.plan.types import Batch, Run
+from mdprotocol.protocol.schema import REFERENCE
+from mdprotocol.store import ResultsFolder
+from mdprotocol.store.netcdf import Growing
+from mdprotocol.store.work import Work
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What became of a run."""
+
+    run: str
+    outcome: str
+    failure_kind: str = ""
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Writes the runs of a batch that has come to its end.
+
+    Attributes:
+        dof: (B,) degrees of freedom in production.
+        kernel: what evaluated the model.
+    """
+
+    batch: Batch
+    folder: ResultsFolder
+    work: Work
+    journal: Journal
+    dof: torch.Tensor
+    kernel: str
+    stop: Stop
+
+    def run(self, tick: Callable[[], None]) -> list[RunOutcome]:
+        """Write every run's file; those that are there already (of a batch that was killed meanwhile) stay.
+
+        Args:
+            tick: called after each run, as a sign of life.
+        """
+        structures = [self.batch.structures[run.system] for run in self.batch.runs]
+        history = self.journal.history(Topology.of(structures).offsets)
+        reference, outcomes = self._reference(), []
+        for b, (run, structure) in enumerate(zip(self.batch.runs, structures, strict=True)):
+            if self.folder.identity(run.path) != run.identity:
+                self._write(b, run, structure, history, reference, tick)
+            attrs = self.folder.attributes(run.path) or {"outcome": "missing", "failure_kind": ""}
+            outcomes.append(RunOutcome(run.id, attrs["outcome"], attrs["failure_kind"]))
+            self.stop.leave_if_asked()
+            tick()
+        return outcomes
+
+    def _write(
+        self,
+        b: int,
+        run: Run,
+        structure: Structure,
+        history: History,
+        reference: ForceField | None,
+        tick: Callable[[], None],
+    ) -> None:
+        attributes: dict[str, Any] = {}
+        parts = [Growing("frame", history.frames(b), history.slabs(b))]
+        if reference is not None:
+            labels = Labels(self.work, history, b, structure, reference, self.batch.settings.reference_every)
+            labels.make(self.stop, tick)
+            attributes, parts = labels.attributes(), [*parts, *labels.parts()]
+        fixed = without_frames(run, structure, history.endings[b], float(self.dof[b]), self.kernel)
+        self.folder.write_growing(run.path, fixed.assign_attrs(attributes), parts)
+
+    def _reference(self) -> ForceField | None:
+        """The reference that labels this batch; none for its own trajectories, which need no second opinion."""
+        batch = self.batch
+        if batch.reference is None or not batch.settings.reference_every or batch.model == REFERENCE:
+            return None
+        return batch.reference.load(Path(batch.base))
