@@ -5,6 +5,7 @@ Cell       PASS where the whole confidence interval lies within the bound. FAIL 
            replicas, or picoseconds, that would decide it.
 Criterion  its worst cell, in the order FAIL, NOT MEASURED, INCONCLUSIVE, PASS.
 Model      any `must` FAIL: REJECTED. Else any `must` that is not PASS, or no `must` at all: UNDECIDED. Else APPROVED.
+           Criteria that would compare the reference with itself do not apply to it (plan/itself.py); a note says so.
 
 Why the two intervals differ: APPROVED claims that every cell of every `must` criterion keeps its bound, which is an
 intersection-union test (Berger 1982, Technometrics 24, 295): testing each cell at c holds the whole at c, and nothing has
@@ -34,7 +35,8 @@ from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.notes import chance_note, notes_of
 from mdprotocol.assess.places import Place
 from mdprotocol.components import Metric, ProbeMetric, Quantity
-from mdprotocol.plan import Probe, Run, select, split_quantity
+from mdprotocol.plan import Probe, Run, left_out, select, split_quantity
+from mdprotocol.plan.itself import left_out_note, without
 from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.units import FS_PER_PS
 from mdprotocol.verdicts import CellResult, CriterionResult, Level, ModelVerdict, Outcome
@@ -63,9 +65,11 @@ def _judge_model(
 ) -> ModelVerdict:
     planned = [run for run in runs if run.model == model]
     examined = [probe for probe in probes if probe.model == model]
+    dropped = left_out(protocol, model, metrics)
     drafts = [
         _draft(name, criterion, protocol.looks, metrics, planned, examined, measurements)
         for name, criterion in protocol.criteria.items()
+        if name not in dropped
     ]
     levels = _levels(drafts)
     lengths = {Place.of(run): run.settings.steps * run.settings.timestep_fs / FS_PER_PS for run in planned}
@@ -80,12 +84,13 @@ def _judge_model(
         decision=decision,
         reasons=tuple(reasons),
         criteria=tuple(results),
-        recommendations=tuple(recommend(protocol.recommendations, results)),
+        recommendations=tuple(recommend(without(protocol.recommendations, dropped), results)),
         runs_planned=len(planned),
         runs_completed=outcomes.count("completed"),
         runs_failed=outcomes.count("failed"),
         runs_missing=outcomes.count("missing"),
-        notes=tuple(notes_of(protocol, model, decision, results, tested)),
+        notes=((left_out_note(dropped),) if dropped else ())
+        + tuple(notes_of(protocol, model, decision, results, tested)),
     )
 
 

@@ -15,6 +15,7 @@ from mdprotocol.assess.places import RUN_DIMS, Extra, Place, Reading
 from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric, ReplicaComparison, Values
 from mdprotocol.errors import NotMeasurable, StoreError
 from mdprotocol.plan.identity import settings_facts
+from mdprotocol.plan.itself import ITSELF, against_itself
 from mdprotocol.plan.types import Probe, Run
 from mdprotocol.protocol.schema import REFERENCE, Protocol
 from mdprotocol.store import ResultsFolder
@@ -35,7 +36,7 @@ def measure(
         metrics: by their name in the protocol.
         runs, probes: what was planned; where an identity is given, only the file with this identity is trusted.
     """
-    session = _Session(metrics, runs, folder)
+    session = _Session(protocol, metrics, runs, folder)
     for run in runs:
         session.run(run)
     for probe in probes:
@@ -46,8 +47,10 @@ def measure(
 class _Session:
     """Collects readings by quantity."""
 
-    def __init__(self, metrics: Mapping[str, Metric], runs: Sequence[Run], folder: ResultsFolder) -> None:
-        self.metrics, self.folder = metrics, folder
+    def __init__(
+        self, protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run], folder: ResultsFolder
+    ) -> None:
+        self.protocol, self.metrics, self.folder = protocol, metrics, folder
         self.references = {_pair(run): run for run in runs if run.model == REFERENCE}
         self.readings: Readings = {f"{name}.{q}": {} for name, metric in metrics.items() for q in metric.quantities}
         self.outcomes: dict[Place, str] = {}
@@ -70,6 +73,8 @@ class _Session:
     def _of_run(self, metric: Metric, run: Run, dataset: xr.Dataset | str, stack: ExitStack) -> Values | str:
         if isinstance(dataset, str):
             return dataset
+        if against_itself(self.protocol, run.model, metric):
+            return ITSELF
         if not isinstance(metric, ComparisonMetric):
             return _attempt(metric, lambda: metric.measure(_guarded(metric, dataset)), dataset)
         partner = self.references.get(_pair(run))

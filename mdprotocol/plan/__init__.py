@@ -1,6 +1,7 @@
 """The plan: a protocol expanded into runs, probes and batches, with every check that needs no simulation."""
 
 from mdprotocol.plan.expand import expand_probes, expand_runs
+from mdprotocol.plan.itself import is_reference, left_out
 from mdprotocol.plan.make import make_plan
 from mdprotocol.plan.metrics import metrics_of, split_quantity
 from mdprotocol.plan.select import cells, coordinates, select
@@ -27,6 +28,8 @@ __all__ = [
     "coordinates",
     "expand_probes",
     "expand_runs",
+    "is_reference",
+    "left_out",
     "make_plan",
     "metrics_of",
     "select",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from mdprotocol.components import Dynamics, ProbeMetric
 from mdprotocol.plan.batches import batch_sizes
 from mdprotocol.plan.findings import Findings
+from mdprotocol.plan.itself import against_itself, is_reference
 from mdprotocol.plan.metrics import metrics_of, split_quantity
 from mdprotocol.plan.seeds import probe_seed, run_seed
 from mdprotocol.plan.steps import run_settings
@@ -91,7 +92,7 @@ def _expanded(name: str, simulation: Simulation, findings: Findings) -> Iterator
 
 def _for_model(settings: RunSettings, model: str, protocol: Protocol) -> RunSettings:
     """Labels are left out where there is no reference to give them, or where the reference would label itself."""
-    if protocol.reference is not None and model != REFERENCE:
+    if protocol.reference is not None and model != REFERENCE and not is_reference(protocol, model):
         return settings
     return RunSettings(**{**vars(settings), "reference_every": 0})
 
@@ -154,7 +155,7 @@ def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
         for system in protocol.systems
         if (model, system) in sizes or not any(used == model for used, _ in sizes)
         for name, metric in metrics.items()
-        if system in systems_judged(protocol, name)
+        if system in systems_judged(protocol, name) and not against_itself(protocol, model, metric)
     )
 
 

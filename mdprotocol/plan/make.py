@@ -21,6 +21,7 @@ from mdprotocol.plan.identity import (
     settings_facts,
     structure_facts,
 )
+from mdprotocol.plan.itself import is_reference
 from mdprotocol.plan.metrics import metrics_of
 from mdprotocol.plan.sources import sources_of
 from mdprotocol.plan.types import Plan, Probe, Run
@@ -44,6 +45,7 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     findings = Findings(document)
     models = protocol.models | ({REFERENCE: protocol.reference} if protocol.reference else {})
     facts = {name: _model_facts(name, model, base, findings) for name, model in models.items()}
+    _find_copies(protocol, facts, findings)
     structures = _structures(protocol, base, findings)
     runs = expand_runs(protocol, findings)
     metrics = _metrics(protocol, registry, findings)
@@ -96,6 +98,16 @@ def _inspect(
                 findings.error(path, reason, key=True)
         except MDProtocolError as error:
             findings.error(path, str(error), key=True)
+
+
+def _find_copies(protocol: Protocol, facts: Mapping[str, Any], findings: Findings) -> None:
+    """A model that is the reference must look like it, or its comparison with itself would not be noticed."""
+    for name in protocol.models:
+        if facts[name] is not None and facts[name] == facts.get(REFERENCE) and not is_reference(protocol, name):
+            text = (
+                "has the options and the files of the reference; give both the same path, so that they are seen as one"
+            )
+            findings.error(("models", name), text, key=True)
 
 
 def _structures(protocol: Protocol, base: Path, findings: Findings) -> dict[str, Structure]:

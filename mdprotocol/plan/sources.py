@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mdprotocol.components import Metric, ProbeMetric
 from mdprotocol.plan.findings import Findings
+from mdprotocol.plan.itself import against_itself
 from mdprotocol.plan.metrics import needs_labels, needs_reference_run, quantity_of, split_quantity
 from mdprotocol.plan.select import cells, coordinates, select
 from mdprotocol.plan.types import CriterionSource, Probe, Run
@@ -39,6 +40,11 @@ def _source(
     criterion = protocol.criteria[name]
     metric_name, quantity = split_quantity(criterion.metric)
     metric = metrics[metric_name]
+    units = quantity_of(metric, quantity).units
+    models = [model for model in protocol.models if not against_itself(protocol, model, metric)]
+    _warn_itself(protocol, models, findings)
+    if not models:
+        return CriterionSource(name, criterion.metric, units, {})
     chosen: list[Run] | list[Probe]
     if isinstance(metric, ProbeMetric):
         chosen = select([probe for probe in probes if probe.metric == metric_name], criterion)
@@ -53,13 +59,11 @@ def _source(
                 ("criteria", name, "metric"), f"'{metric.type}' needs a simulation of the systems it examines"
             )
     else:
-        chosen = _measurable(name, metric, select(runs, criterion), runs, findings)
+        chosen = _measurable(name, metric, [r for r in select(runs, criterion) if r.model in models], runs, findings)
         _warn_single(name, criterion, quantity_of(metric, quantity).pool, chosen, findings)
-    _warn_models(name, protocol, chosen, findings)
-    by_model: dict[str, tuple[str, ...]] = {
-        model: tuple(item.id for item in chosen if item.model == model) for model in protocol.models
-    }
-    return CriterionSource(name, criterion.metric, quantity_of(metric, quantity).units, by_model)
+    _warn_models(name, models, chosen, findings)
+    by_model = {model: tuple(item.id for item in chosen if item.model == model) for model in models}
+    return CriterionSource(name, criterion.metric, units, by_model)
 
 
 def _measurable(name: str, metric: Metric, scope: list[Run], runs: Sequence[Run], findings: Findings) -> list[Run]:
@@ -92,8 +96,14 @@ def _warn_single(name: str, criterion: Criterion, pool: str, runs: list[Run], fi
         )
 
 
-def _warn_models(name: str, protocol: Protocol, chosen: Sequence[Run] | Sequence[Probe], findings: Findings) -> None:
+def _warn_itself(protocol: Protocol, models: Sequence[str], findings: Findings) -> None:
+    for model in protocol.models:
+        if model not in models:
+            findings.warn(("models", model), "is the reference; criteria that compare with it do not apply to it")
+
+
+def _warn_models(name: str, models: Sequence[str], chosen: Sequence[Run] | Sequence[Probe], findings: Findings) -> None:
     measured = {item.model for item in chosen}
-    for model in protocol.models if chosen else ():
+    for model in models if chosen else ():
         if model not in measured:
             findings.warn(("criteria", name), f"not measured for model '{model}', whose verdict then stays open")

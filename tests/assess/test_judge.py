@@ -200,7 +200,8 @@ def test_the_references_own_runs_are_not_judged(world):
 def _with_reference(made, changes):
     plain = made.protocol
     nve = plain.simulations["nve"].model_copy(update=changes)
-    return {"reference": plain.models["student"], "simulations": {"nve": nve}}
+    teacher = plain.models["student"].model_copy(update={"flavour": "teacher"})
+    return {"reference": teacher, "simulations": {"nve": nve}}
 
 
 def test_probes_are_judged_by_system(world):

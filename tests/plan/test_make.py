@@ -262,7 +262,7 @@ def test_a_single_run_in_a_cell_is_warned_about(plan: Make) -> None:
 
 
 def test_a_model_without_runs_for_a_criterion_is_warned_about(plan: Make) -> None:
-    made = plan(("  good:", "  other: teacher\n  good:"), sets=("simulations.nve.models=[good]",))
+    made = plan(("  good:", "  other: {type: teacher, accuracy: 2}\n  good:"), sets=("simulations.nve.models=[good]",))
     assert sum("not measured for model 'other'" in warning for warning in made.warnings) == 2
 
 
