@@ -17,6 +17,7 @@ module here: judging and reporting work without it.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -482,6 +483,8 @@ class RunRow:
     replica: int
     outcome: str
     failure: str = ""
+    time_ps: float = math.nan
+    """How long it ran: until its failure, or to its end; NaN where it is missing."""
 
 
 @dataclass(frozen=True)
