@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import pickle
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdprotocol.api import CheckpointError
+from mdprotocol_plugins.mlff_distiller.archive import check_archive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 DEFAULT_CUTOFF_A = 5.0
 PREFIX = "model."
 """What the trainer puts before every name."""
-MAX_BYTES = 256 * 2**20
-MAX_ENTRIES = 10_000
 MAX_SIZE = {"hidden": 1024, "blocks": 12, "radial": 256, "max_z": 118}
 
 
@@ -84,33 +82,25 @@ def load_state(path: Path) -> tuple[Sizes, dict[str, Tensor]]:
 def _unpack(path: Path) -> dict[str, Any]:
     import torch
 
-    _check_archive(path)
+    check_archive(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        OverflowError,
+    ) as error:
         reason = str(error).partition("\n")[0]
         raise CheckpointError(f"{path}: torch refuses to load it with weights_only=True: {reason}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a dict")
     return content
-
-
-def _check_archive(path: Path) -> None:
-    """Sizes from the archive's directory, before torch allocates anything."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise CheckpointError(f"{path}: more than {MAX_BYTES // 2**20} MiB are refused")
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
-    except zipfile.BadZipFile as error:
-        raise CheckpointError(f"{path}: not a torch checkpoint (a zip archive)") from error
-    if len(entries) > MAX_ENTRIES:
-        raise CheckpointError(f"{path}: {len(entries)} entries; at most {MAX_ENTRIES} are allowed")
-    # torch stores without compression: an entry that unpacks to more than the file holds is a bomb.
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise CheckpointError(f"{path}: compressed entries, which torch never writes")
 
 
 def _bare(name: str) -> str:
