@@ -80,6 +80,8 @@ class Addition(Section):
     temperatures_K: list[Temperature] | None = None
     timesteps_fs: list[Timestep] | None = None
     """Which runs; all of the simulation's where absent."""
+    look: Annotated[int, Field(ge=1)] = 1
+    """After which look at the results they were added."""
     why: str = ""
 
 
@@ -162,6 +164,30 @@ class RecommendedUse(Section):
         return self
 
 
+class Expectation(Section):
+    """What was promised of one model against another: a ratio of a quantity, shown beside what was measured.
+
+    It informs. What is to decide is a criterion's bound on the quantity itself.
+    """
+
+    metric: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_]+$")]
+    """`<metric>.<quantity>`; measured because some criterion uses the metric."""
+    of: Name
+    to: Name
+    """Models: the ratio is the quantity of `of` divided by that of `to`, a geometric mean over the systems of both."""
+    min: Positive | None = None
+    max: Positive | None = None
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Expectation:
+        if self.max is None and self.min is None:
+            raise ValueError("an expectation needs `max`, `min` or both")
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
 class SelfTest(Section):
     """How `mdprotocol selftest` tries this protocol out: with the same metrics and bounds, on fewer and shorter runs."""
 
@@ -200,6 +226,7 @@ class Protocol(Section):
     metrics: dict[Name, SerializeAsAny[Metric]] = {}
     """Metrics with options of their own; any registered metric can be used in a criterion without standing here."""
     criteria: Annotated[dict[Name, Criterion], Field(min_length=1)]
+    expectations: dict[Name, Expectation] = {}
     recommendations: list[RecommendedUse] = []
     reports: list[SerializeAsAny[Reporter]] | None = None
     """Reporters; all registered ones with their defaults where absent."""
