@@ -3,7 +3,7 @@
 from mdprotocol.app.benching import Benched, bench
 from mdprotocol.app.concluding import Finished, exit_code
 from mdprotocol.app.judging import compare, judge, report
-from mdprotocol.app.running import check, run
+from mdprotocol.app.running import RunOptions, UntilDecided, check, run
 from mdprotocol.app.selftesting import SelfTested, selftest
 from mdprotocol.app.sources import Prepared, Source, prepare, stored
 
@@ -11,8 +11,10 @@ __all__ = [
     "Benched",
     "Finished",
     "Prepared",
+    "RunOptions",
     "SelfTested",
     "Source",
+    "UntilDecided",
     "bench",
     "check",
     "compare",

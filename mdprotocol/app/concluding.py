@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mdprotocol.app.diagnosing import causes_of
 from mdprotocol.app.sources import Prepared
+from mdprotocol.app.stopping import skipped
 from mdprotocol.assess import Measurements, judge_models, tabulate
 from mdprotocol.components import Report, Reporter, RunRow
 from mdprotocol.errors import StoreError
@@ -18,6 +22,7 @@ from mdprotocol.protocol.schema import Protocol
 from mdprotocol.registry import Registry, is_local_path
 from mdprotocol.report import build_report
 from mdprotocol.store import ResultsFolder
+from mdprotocol.units import FS_PER_PS
 from mdprotocol.verdicts import Decision, ModelVerdict
 
 
@@ -47,7 +52,10 @@ def conclude(
     executed: int,
 ) -> Finished:
     metrics = metrics_of(protocol, registry)
-    verdicts = judge_models(protocol, metrics, runs, probes, measurements)
+    left_out = skipped(folder)
+    verdicts = [
+        _completed(verdict, folder, left_out) for verdict in judge_models(protocol, metrics, runs, probes, measurements)
+    ]
     content = build_report(
         protocol=protocol,
         verdicts=verdicts,
@@ -60,6 +68,14 @@ def conclude(
         for name, data in _render(reporter, content).items():
             folder.write_bytes(name, data)
     return Finished(folder.root, tuple(verdicts), executed)
+
+
+def _completed(verdict: ModelVerdict, folder: ResultsFolder, left_out: Mapping[str, str]) -> ModelVerdict:
+    """The verdict with the causes of its failures, and with a note on runs that were left out."""
+    count = sum(run.split("/")[1] == verdict.model for run in left_out)
+    notes = [f"{count} runs were not run: the verdict could no longer change"] if count else []
+    causes = causes_of(verdict, folder)
+    return dataclasses.replace(verdict, notes=(*verdict.notes, *notes), diagnosis=tuple(causes))
 
 
 def _render(reporter: Reporter, content: Report) -> Mapping[str, bytes]:
@@ -78,17 +94,24 @@ def reporters_of(protocol: Protocol, registry: Registry) -> list[Reporter]:
 
 def run_rows(runs: Sequence[Run], folder: ResultsFolder) -> list[RunRow]:
     """Every planned run with what became of it."""
-    return [_row(run, folder.attributes(run.path)) for run in runs]
+    left_out = skipped(folder)
+    return [_row(run, folder.attributes(run.path), left_out.get(run.id, ""), folder.problem(run.id)) for run in runs]
 
 
-def _row(run: Run, attrs: Mapping[str, Any] | None) -> RunRow:
-    facts = attrs or {"outcome": "missing"}
-    failure = ""
+def _row(run: Run, attrs: Mapping[str, Any] | None, left_out: str, problem: str) -> RunRow:
+    facts = attrs or {"outcome": "skipped" if left_out else "missing"}
+    failure = "" if attrs else left_out or problem
     if facts["outcome"] == "failed":
         failure = f"{facts['failure_kind']} at {facts['failure_time_fs']:g} fs: {facts['failure_detail']}"
-    return RunRow(
-        run.id, run.model, run.system, run.simulation, run.temperature_K, run.replica, str(facts["outcome"]), failure
-    )
+    place = (run.model, run.system, run.simulation, run.temperature_K, run.replica)
+    return RunRow(run.id, *place, str(facts["outcome"]), failure, _time_ps(run, facts))
+
+
+def _time_ps(run: Run, facts: Mapping[str, Any]) -> float:
+    """How long a run lasted; NaN where there is none."""
+    if facts["outcome"] == "failed":
+        return float(facts["failure_time_fs"]) / FS_PER_PS
+    return run.settings.steps * run.settings.timestep_fs / FS_PER_PS if facts["outcome"] == "completed" else math.nan
 
 
 def exit_code(verdicts: Sequence[ModelVerdict]) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mdprotocol.app.additions import adopted
 from mdprotocol.app.concluding import Finished, conclude, resolved
 from mdprotocol.app.sources import Source, existing, prepare
 from mdprotocol.assess import Measurements, compare_results, measure
@@ -19,7 +20,7 @@ def judge(results: Path, source: Source) -> Finished:
         source: the stored protocol (`stored(results)`), or an edited one whose criteria replace the stored ones.
     """
     folder = existing(results)
-    prepared = prepare(source)
+    prepared = adopted(prepare(source), folder)
     metrics = metrics_of(prepared.protocol, prepared.registry)
     runs, probes = expand_runs(prepared.protocol), expand_probes(prepared.protocol, prepared.registry)
     measurements = measure(prepared.protocol, metrics, runs, probes, folder)
@@ -33,7 +34,7 @@ def report(results: Path, source: Source) -> Finished:
     folder = existing(results)
     if not folder.exists("measurements.nc"):
         return judge(results, source)
-    prepared = prepare(source)
+    prepared = adopted(prepare(source), folder)
     runs, probes = expand_runs(prepared.protocol), expand_probes(prepared.protocol, prepared.registry)
     measurements = Measurements(folder.open("measurements.nc").load())
     return conclude(prepared.protocol, prepared.registry, runs, probes, measurements, folder, executed=0)

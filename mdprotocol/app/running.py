@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mdprotocol.app.additions import UntilDecided, Wanted, adopted, extended, looks_made, wanted, with_looks, within
 from mdprotocol.app.concluding import Finished, conclude, resolved
+from mdprotocol.app.diagnosing import diagnose
+from mdprotocol.app.resuming import forget_problems, keep_problem, pending
 from mdprotocol.app.sources import Prepared, Source, prepare
-from mdprotocol.assess import measure
-from mdprotocol.components import Executor
-from mdprotocol.engine.events import TaskFailed
+from mdprotocol.app.stopping import none_skipped, simulate_while_open
+from mdprotocol.assess import Measurements, judge_models, measure
+from mdprotocol.components import Executor, Metric
+from mdprotocol.engine.events import Notice, TaskFailed
 from mdprotocol.plan import Plan, make_plan, metrics_of
-from mdprotocol.plan.types import Batch, Probe, ProbeBatch, Run
+from mdprotocol.plan.estimate import batch_seconds
+from mdprotocol.plan.types import Batch, ProbeBatch
 from mdprotocol.registry import Registry
 from mdprotocol.report import collect_provenance
 from mdprotocol.store import ResultsFolder
@@ -25,42 +31,124 @@ EventHandler = Callable[[Any], None]
 def check(source: Source) -> tuple[Prepared, Plan]:
     """Everything that can be known without a simulation; raises like `prepare` and `make_plan`."""
     prepared = prepare(source, files=True)
-    return prepared, make_plan(prepared.protocol, prepared.base, prepared.registry, document=prepared.document)
+    return prepared, plan_of(prepared)
 
 
-def run(source: Source, output: Path | None, command: str, on_event: EventHandler) -> Finished:
+@dataclass(frozen=True)
+class RunOptions:
+    """How far a run goes.
+
+    Attributes:
+        until: add replicas until the verdicts are decided, within these limits.
+        stop_when_decided: leave out batches that can no longer change a verdict.
+        diagnosis: look for the causes of failed criteria.
+    """
+
+    until: UntilDecided | None = None
+    stop_when_decided: bool = False
+    diagnosis: bool = True
+
+
+def run(
+    source: Source, output: Path | None, command: str, on_event: EventHandler, options: RunOptions = RunOptions()
+) -> Finished:
     """The main job: plan, simulate what is not there yet, measure, judge, report.
 
     Args:
         output: results folder; `results/<protocol name>` in the working folder by default.
         command: the command line that reproduces this, for the report.
+
+    Raises:
+        UsageError: another process runs into this folder.
+        Interrupted: SIGINT or SIGTERM has come; the same call goes on from there.
     """
-    prepared, plan = check(source)
+    prepared, _ = check(source)
     folder = ResultsFolder(output or Path("results") / prepared.protocol.name)
+    with folder.locked():
+        return _run(prepared, folder, command, on_event, options)
+
+
+def _run(
+    prepared: Prepared, folder: ResultsFolder, command: str, on_event: EventHandler, options: RunOptions
+) -> Finished:
     folder.sweep()
-    batches, probes = pending(plan, folder)
-    executed = sum(len(batch.runs) for batch in batches)
-    started = time.time()
-    _write_before(prepared, plan, folder, command, resumable=bool(batches or probes))
-    _simulate(prepared, folder, batches, probes, on_event)
-    if batches or probes:
-        _write_after(folder, time.time() - started, executed)
-    metrics = metrics_of(prepared.protocol, prepared.registry)
-    measurements = measure(prepared.protocol, metrics, plan.runs, plan.probes, folder)
+    prepared = adopted(prepared, folder)
+    if options.until is not None:
+        prepared = with_looks(prepared)
+    session = _Session(prepared, folder, command, on_event, options)
+    measurements = session.run()
+    prepared, plan = session.prepared, session.plan
     folder.write_dataset("measurements.nc", measurements.dataset)
-    return conclude(prepared.protocol, prepared.registry, plan.runs, plan.probes, measurements, folder, executed)
-
-
-def pending(plan: Plan, folder: ResultsFolder) -> tuple[list[Batch], list[ProbeBatch]]:
-    """Batches with a run that is not finished. A batch is redone whole, because its composition is part of the plan."""
-
-    def missing(items: Sequence[Run] | Sequence[Probe]) -> bool:
-        return any(folder.identity(item.path) != item.identity for item in items)
-
-    return (
-        [batch for batch in plan.batches if missing(batch.runs)],
-        [batch for batch in plan.probe_batches if missing(batch.probes)],
+    if options.diagnosis:
+        diagnose(prepared, plan, measurements, folder, on_event)
+    return conclude(
+        prepared.protocol, prepared.registry, plan.runs, plan.probes, measurements, folder, session.executed
     )
+
+
+class _Session:
+    """Simulate and look; where asked and while it is open, add replicas and look again."""
+
+    def __init__(
+        self, prepared: Prepared, folder: ResultsFolder, command: str, on_event: EventHandler, options: RunOptions
+    ) -> None:
+        self.prepared, self.folder, self.command = prepared, folder, command
+        self.on_event, self.options = on_event, options
+        self.plan = plan_of(prepared)
+        self.executed, self.atom_steps, self.seconds = 0, 0, 0.0
+        self.started = time.monotonic()
+
+    def run(self) -> Measurements:
+        look = looks_made(self.prepared.protocol) + 1
+        while True:
+            self._compute()
+            metrics = metrics_of(self.prepared.protocol, self.prepared.registry)
+            found = measure(self.prepared.protocol, metrics, self.plan.runs, self.plan.probes, self.folder)
+            more = self._more(found, metrics, look)
+            if not more:
+                return found
+            count = sum(condition.replicas - condition.have for condition in more)
+            self.on_event(Notice(f"look {look}", f"open; {count} replicas are added in {len(more)} conditions"))
+            self.prepared = extended(self.prepared, more, look)
+            self.plan = plan_of(self.prepared)
+            look += 1
+
+    def _compute(self) -> None:
+        batches, probes = pending(self.plan, self.folder)
+        started = time.time()
+        _write_before(self.prepared, self.plan, self.folder, self.command, resumable=bool(batches or probes))
+        if not batches and not probes:
+            return
+        _simulate(self.prepared, self.folder, self.plan, batches, probes, self.on_event, self.options)
+        runs = [run for batch in batches for run in batch.runs if self.folder.identity(run.path) == run.identity]
+        seconds = time.time() - started
+        _write_after(self.folder, seconds, len(runs))
+        self.executed += len(runs)
+        self.atom_steps += sum(len(self.plan.structures[run.system]) * run.settings.steps for run in runs)
+        self.seconds += seconds
+
+    def _more(self, found: Measurements, metrics: Mapping[str, Metric], look: int) -> list[Wanted]:
+        """Replicas that this look asks for, within the budget; none at the last one."""
+        until, protocol = self.options.until, self.prepared.protocol
+        if until is None or look >= protocol.looks:
+            return []
+        verdicts = judge_models(protocol, metrics, self.plan.runs, self.plan.probes, found)
+        atoms = {name: len(structure) for name, structure in self.plan.structures.items()}
+        conditions = wanted(protocol, verdicts, self.plan.runs, atoms, until.max_replicas)
+        if until.budget_minutes is None:
+            return conditions
+        left = 60 * until.budget_minutes - (time.monotonic() - self.started)
+        return within(conditions, left, self._seconds_per_atom_step())
+
+    def _seconds_per_atom_step(self) -> float:
+        if self.atom_steps:
+            return self.seconds / self.atom_steps
+        return sum(map(batch_seconds, self.plan.batches)) / max(self.plan.atom_steps, 1)
+
+
+def plan_of(prepared: Prepared) -> Plan:
+    """The plan of a protocol that was read."""
+    return make_plan(prepared.protocol, prepared.base, prepared.registry, document=prepared.document)
 
 
 def _write_before(prepared: Prepared, plan: Plan, folder: ResultsFolder, command: str, *, resumable: bool) -> None:
@@ -83,28 +171,40 @@ def _write_after(folder: ResultsFolder, seconds: float, executed: int) -> None:
 def _simulate(
     prepared: Prepared,
     folder: ResultsFolder,
+    plan: Plan,
     batches: Sequence[Batch],
     probes: Sequence[ProbeBatch],
     on_event: EventHandler,
+    options: RunOptions,
 ) -> None:
     """Probes first and alone, so that nothing competes with what they time; then all batches on all workers."""
-    if not batches and not probes:
-        return
     from mdprotocol.engine import worker  # imports torch: only where something is computed
 
     setup = functools.partial(worker.prepare_worker, prepared.registry.sources)
-    serial = executor_named(prepared.registry, "serial")
+
+    def execute(executor: Executor, work: Any, tasks: Sequence[Any]) -> None:
+        forget_problems(folder, tasks)
+        jobs = [(task, folder.root) for task in tasks]
+        for result in executor.execute(work, jobs, on_event, setup) if jobs else ():
+            if isinstance(result, BaseException):
+                lost = getattr(result, "task", None)
+                for task in tasks if lost is None else [tasks[lost]]:
+                    keep_problem(folder, task, result)
+                on_event(TaskFailed.of(result))
+
     chosen = prepared.protocol.executor or executor_named(prepared.registry, "processes")
-    stages: tuple[tuple[Executor, Any, Sequence[Any]], ...] = (
-        (serial, worker.probe_task, probes),
-        (chosen, worker.batch_task, batches),
-    )
-    for executor, work, tasks in stages:
-        if tasks:
-            jobs = [(task, folder.root) for task in tasks]
-            for result in executor.execute(work, jobs, on_event, setup):
-                if isinstance(result, BaseException):
-                    on_event(TaskFailed.of(result))
+    execute(executor_named(prepared.registry, "serial"), worker.probe_task, probes)
+    simulate = functools.partial(execute, chosen, worker.batch_task)
+    if options.stop_when_decided:
+        metrics = metrics_of(prepared.protocol, prepared.registry)
+        count = getattr(
+            chosen, "count", None
+        )  # of workers; an executor that does not say is looked at after each batch
+        at_once = count() if callable(count) else 1
+        simulate_while_open(prepared.protocol, metrics, plan, folder, batches, simulate, at_once)
+    else:
+        none_skipped(folder)
+        simulate(batches)
 
 
 def executor_named(registry: Registry, name: str) -> Executor:

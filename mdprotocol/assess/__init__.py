@@ -1,9 +1,9 @@
 """Assessment: measure every run, judge every criterion with its uncertainty, decide on every model. No torch here."""
 
 from mdprotocol.assess.comparison import compare_results
-from mdprotocol.assess.judge import judge_models
+from mdprotocol.assess.judge import inconclusive, judge_models
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.measuring import measure
 from mdprotocol.assess.tabulate import tabulate
 
-__all__ = ["Measurements", "compare_results", "judge_models", "measure", "tabulate"]
+__all__ = ["Measurements", "compare_results", "inconclusive", "judge_models", "measure", "tabulate"]

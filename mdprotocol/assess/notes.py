@@ -51,12 +51,15 @@ def notes_of(
             f"1 - (1 - c)/{protocol.looks}, so that c holds over all of them"
         )
     for name, simulation in protocol.simulations.items():
-        for addition in simulation.additions:
-            if addition.models is None or model in addition.models:
-                yield f"{_where(name, addition)}: {addition.replicas} replicas instead of {simulation.replicas}: {addition.why}"
+        own = [a for a in simulation.additions if a.models is None or model in a.models]
+        for look in sorted({addition.look for addition in own}):
+            yield _added(name, simulation.replicas, [addition for addition in own if addition.look == look], look)
 
 
-def _where(simulation: str, addition: Addition) -> str:
-    parts = [simulation, *(addition.systems or ())]
-    parts += [f"{dt:g} fs" for dt in addition.timesteps_fs or ()]
-    return ", ".join([*parts, *(f"{kelvin:g} K" for kelvin in addition.temperatures_K or ())])
+def _added(simulation: str, planned: int, additions: Sequence[Addition], look: int) -> str:
+    """`nve: replicas added after look 1, up to 12 instead of 4 in 3 conditions, because energy_drift is inconclusive`."""
+    most = max(addition.replicas for addition in additions)
+    conditions = f"{len(additions)} condition{'s' * (len(additions) > 1)}"
+    why = "; ".join(dict.fromkeys(addition.why for addition in additions if addition.why))
+    because = f", because {why}" if why else ""
+    return f"{simulation}: replicas added after look {look}, up to {most} instead of {planned} in {conditions}{because}"

@@ -20,6 +20,10 @@ def print_verdicts(finished: Finished) -> None:
         console.print(_headline(verdict))
         for reason in verdict.reasons:
             console.print(Text(f"  {reason}"))
+        for cause in verdict.diagnosis:
+            console.print(Text(f"  {cause.criterion}: {cause.cause} ({cause.evidence})"))
+        for note in verdict.notes:
+            console.print(Text(f"  {note}"))
         granted = [use.use for use in verdict.recommendations if use.granted and not use.warning]
         if verdict.recommendations:
             console.print(Text(f"  recommended for: {', '.join(granted) or 'nothing that the protocol names'}"))

@@ -104,6 +104,9 @@ def check_simulations(context: Context) -> Problems:
         for key in ("systems", "models"):
             path: Path = ("simulations", name, key)
             yield from _known(context, path, simulation.get(key), context.section(key), key[:-1])
+            for index, addition in enumerate(_listed(simulation.get("additions"))):
+                named = addition.get(key) if isinstance(addition, dict) else None
+                yield from _known(context, (*path[:2], "additions", index, key), named, context.section(key), key[:-1])
         for key in ("systems", "models", "temperatures_K", "timestep_fs", "seeds"):
             yield from _twice(context, ("simulations", name, key), simulation.get(key))
         if simulation.get("reference_trajectory") is True and not context.data.get("reference"):
@@ -248,6 +251,24 @@ def check_recommendations(context: Context) -> Problems:
                     yield context.document.problem(path, f"there is no criterion '{name}'; {choices(name, allowed)}")
 
 
+def check_expectations(context: Context) -> Problems:
+    """The models exist, and some criterion has the metric measured."""
+    used = {str(criterion.get("metric", "")).partition(".")[0] for _, criterion in context.mappings("criteria")}
+    for name, expectation in context.mappings("expectations"):
+        for key in ("of", "to"):
+            model = expectation.get(key)
+            if isinstance(model, str) and model not in context.section("models"):
+                message = f"there is no model '{model}'; {choices(model, context.section('models'))}"
+                yield context.document.problem(("expectations", name, key), message)
+        metric, _, quantity = str(expectation.get("metric", "")).partition(".")
+        cls, path = context.metrics.get(metric), ("expectations", name, "metric")
+        if metric not in used:
+            yield context.document.problem(path, f"no criterion measures '{metric}'; {choices(metric, sorted(used))}")
+        elif cls is not None and quantity not in cls.quantities:
+            message = f"metric '{metric}' has no quantity '{quantity}'; {choices(quantity, cls.quantities)}"
+            yield context.document.problem(path, message)
+
+
 def check_selftest(context: Context) -> Problems:
     """The criteria that the self-test leaves out exist."""
     criteria = context.section("criteria")
@@ -263,5 +284,6 @@ CHECKS: tuple[Callable[[Context], Problems], ...] = (
     check_expanded_names,
     check_criteria,
     check_recommendations,
+    check_expectations,
     check_selftest,
 )
