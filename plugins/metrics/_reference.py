@@ -14,11 +14,13 @@ SELF = "the model is then the reference, or was given its data, and the comparis
 THIRD = 3
 ROUNDING = 1e-10
 """Differences below this share of the largest value are rounding: no model is that close to another."""
+SINGLE_ROUNDING = 1e-7
+"""The same for what single precision computes, whose last digit may depend on the batch."""
 
 
-def differing(ours: np.ndarray, theirs: np.ndarray, what: str) -> None:
+def differing(ours: np.ndarray, theirs: np.ndarray, what: str, rounding: float = ROUNDING) -> None:
     """Raise NotMeasurable where the model's values are the reference's own to rounding, on every frame."""
-    if ours.shape == theirs.shape and np.abs(ours - theirs).max() <= ROUNDING * np.abs(theirs).max():
+    if ours.shape == theirs.shape and np.abs(ours - theirs).max() <= rounding * np.abs(theirs).max():
         raise NotMeasurable(f"the model's {what} equal the reference's to the last digit on every frame: {SELF}")
 
 

@@ -10,7 +10,7 @@ from ase.data import chemical_symbols
 from pydantic import Field
 
 from mdprotocol.api import Metric, NotMeasurable, Quantity, Values
-from mdprotocol_plugins.metrics._reference import differing, late_to_early
+from mdprotocol_plugins.metrics._reference import SINGLE_ROUNDING, differing, late_to_early
 from mdprotocol_plugins.metrics._series import finite, fit_line, sampled_frames, time_ps
 
 
@@ -62,7 +62,7 @@ class ForceError(Metric):
         scale = _rms(reference)
         if scale == 0:
             raise NotMeasurable("every reference force is zero")
-        differing(force, reference, "forces")
+        differing(force, reference, "forces", SINGLE_ROUNDING)
         found: dict[str, float | xr.DataArray] = {
             "rmse": _rms(error),
             "mae": float(np.abs(error).mean()),
