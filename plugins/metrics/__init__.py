@@ -18,6 +18,7 @@ from mdprotocol_plugins.metrics.kinematics import Kinematics
 from mdprotocol_plugins.metrics.rdf import RDF
 from mdprotocol_plugins.metrics.resources import Resources
 from mdprotocol_plugins.metrics.reversibility import Reversibility
+from mdprotocol_plugins.metrics.smoothness import Smoothness
 from mdprotocol_plugins.metrics.stability import Stability
 from mdprotocol_plugins.metrics.symmetry import Symmetry
 from mdprotocol_plugins.metrics.temperature import Temperature
@@ -37,6 +38,7 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         EnergyError,
         ForceConsistency,
         Symmetry,
+        Smoothness,
         InferenceTime,
         KernelError,
         Resources,
