@@ -558,6 +558,8 @@ class Executor(Component):
     ) -> Iterator[Result | BaseException]:
         """Run `work(task, emit)` for every task; yield each result as it comes, or the exception that ended it.
 
+        The exception says which task it ended by its attribute `task`, the place among `tasks` from 0.
+
         Args:
             work: a picklable function; `emit(event)` sends picklable progress events to `on_event` in the caller.
             setup: a picklable function called once in every worker before its first task.

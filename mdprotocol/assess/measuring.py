@@ -138,7 +138,8 @@ def _opened(folder: ResultsFolder, item: Run | Probe, stack: ExitStack) -> xr.Da
     kind = "run" if isinstance(item, Run) else "probe"
     identity = folder.identity(item.path)
     if identity is None:
-        return f"the {kind} is missing or its file is damaged"
+        problem = folder.problem(item.id, item.identity)
+        return f"the {kind} failed: {problem}" if problem else f"the {kind} is missing or its file is damaged"
     if item.identity and identity != item.identity:
         return f"the stored {kind} is not the planned one (its settings, model or system differ); run it again"
     try:

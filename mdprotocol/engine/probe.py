@@ -28,11 +28,11 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
             facts = {"identity": probe.identity, "model": probe.model, "system": probe.system, "metric": probe.metric}
             folder.write_dataset(probe.path, dataset.assign_attrs(facts))
             emit(events.ProbeFinished(label))
-        except MDProtocolError as error:
-            emit(events.ProbeFinished(label, problem=str(error)))
         except Exception as error:
             # A third party's probe must not take the others with it; its criterion will be NOT MEASURED.
-            emit(events.ProbeFinished(label, problem=f"{type(error).__name__}: {error}"))
+            problem = str(error) if isinstance(error, MDProtocolError) else f"{type(error).__name__}: {error}"
+            folder.write_problem(probe.id, probe.identity, problem)
+            emit(events.ProbeFinished(label, problem=problem))
 
 
 def _subject(probe: Probe, structure: Structure, force_field: ForceField, teacher: ForceField | None) -> Subject:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mdprotocol.engine.batch import Emit, RunOutcome, run_batch
+from mdprotocol.engine.batch import Emit, run_batch
 from mdprotocol.engine.probe import run_probes
+from mdprotocol.engine.writing import RunOutcome
 from mdprotocol.plan.types import Batch, ProbeBatch
 from mdprotocol.registry import build_registry
+from mdprotocol.store import ResultsFolder
+from mdprotocol.store.work import Work
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -34,8 +38,18 @@ def single_thread() -> None:
 
 
 def batch_task(task: tuple[Batch, Path], emit: Emit) -> list[RunOutcome]:
-    """Run one batch."""
-    return run_batch(*task, emit)
+    """Run one batch; where memory is not enough, its halves one after the other, as batches of their own from then on."""
+    batch, root = task
+    try:
+        return run_batch(batch, root, emit)
+    except (torch.OutOfMemoryError, MemoryError):
+        if len(batch.runs) == 1:
+            raise
+    Work(ResultsFolder(root), batch.key).remove()
+    torch.cuda.empty_cache()
+    half = len(batch.runs) // 2
+    halves = (replace(batch, runs=runs) for runs in (batch.runs[:half], batch.runs[half:]))
+    return [outcome for part in halves for outcome in batch_task((part, root), emit)]
 
 
 def probe_task(task: tuple[ProbeBatch, Path], emit: Emit) -> Any:

@@ -82,6 +82,7 @@ class Writing:
             attributes, parts = labels.attributes(), [*parts, *labels.parts()]
         fixed = without_frames(run, structure, history.endings[b], float(self.dof[b]), self.kernel)
         self.folder.write_growing(run.path, fixed.assign_attrs(attributes), parts)
+        self.folder.forget_problem(run.id)
 
     def _reference(self) -> ForceField | None:
         """The reference that labels this batch; none for its own trajectories, which need no second opinion."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,9 +13,14 @@ import xarray as xr
 
 from mdprotocol.errors import StoreError
 from mdprotocol.store import netcdf
-from mdprotocol.store.atomic import is_stale, write_atomically, write_parts
+from mdprotocol.store.atomic import PREFIX, is_stale, write_atomically, write_parts
+from mdprotocol.store.lock import locked
+from mdprotocol.store.work import WORK
 
-RUNS = "runs"
+RUNS, PROBES = "runs", "probes"
+LOCKED = (RUNS, PROBES, WORK)
+"""Where only a run writes."""
+PROBLEM = ".error.json"
 
 
 class ResultsFolder:
@@ -66,9 +73,18 @@ class ResultsFolder:
         except OSError as error:
             raise StoreError(f"cannot write {self.root / relative}: {error.strerror or error}") from error
 
+    def locked(self) -> AbstractContextManager[None]:
+        """Be the only one who runs into this folder; see `mdprotocol.store.lock`."""
+        return locked(self.root)
+
     def sweep(self) -> int:
-        """Delete temporary files that dead writers left behind; the number of them."""
-        stale = [path for path in self.root.rglob(".tmp-*") if is_stale(path)] if self.root.is_dir() else []
+        """Delete temporary files that dead writers left behind; the number of them.
+
+        Where only a run writes, and so only who holds the lock, every temporary file is one, whatever its number says:
+        a new process may have that of a dead one.
+        """
+        found = self.root.rglob(f"{PREFIX}*") if self.root.is_dir() else ()
+        stale = [path for path in found if path.relative_to(self.root).parts[0] in LOCKED or is_stale(path)]
         for path in stale:
             path.unlink(missing_ok=True)
         return len(stale)
@@ -101,6 +117,26 @@ class ResultsFolder:
         """SHA-256 of what determined a finished file; None where it is absent or cannot be trusted."""
         found = self.attributes(relative)
         return str(found[netcdf.IDENTITY]) if found else None
+
+    # --------------------------------------------------------------------------------------------------- problems
+
+    def write_problem(self, item: str, identity: str, text: str) -> None:
+        """Keep why a run or probe has no file; where not even that can be written, nobody is the worse for it."""
+        with contextlib.suppress(StoreError):
+            self.write_json(item + PROBLEM, {netcdf.IDENTITY: identity, "problem": text})
+
+    def problem(self, item: str, identity: str = "") -> str:
+        """Why a run or probe has no file, as far as that is known (for this identity, where it is given)."""
+        try:
+            found = self.read_json(item + PROBLEM)
+            return str(found["problem"]) if identity in ("", found[netcdf.IDENTITY]) else ""
+        except (StoreError, KeyError, TypeError):
+            return ""
+
+    def forget_problem(self, item: str) -> None:
+        """It is tried again."""
+        with contextlib.suppress(OSError):
+            self.path(item + PROBLEM).unlink(missing_ok=True)
 
     def run_ids(self) -> list[str]:
         """Ids of all readable runs, sorted by model, system, simulation, temperature and replica."""

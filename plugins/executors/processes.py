@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,17 +21,25 @@ from mdprotocol.api import Executor
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 PATIENCE_S = 10.0
-"""How long an idle worker may take to leave."""
+"""How long a worker may take to leave: one that was told to stop writes a checkpoint first."""
 
 Work = Callable[[Any, Callable[[Any], None]], Any]
+Task = tuple[int, Any]
+"""A task with its place among the tasks."""
 
 
 class Processes(Executor):
-    """Tasks on worker processes of one thread each; results do not depend on how many there are."""
+    """Tasks on worker processes of one thread each; results do not depend on how many there are.
+
+    A worker that dies, or is silent for too long, is replaced, and its task done once more (a batch of runs goes on from
+    its last checkpoint); a task that ends two workers is given up.
+    """
 
     type: Literal["processes"] = "processes"
     workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
     """`auto` is one a core."""
+    task_timeout_s: Annotated[float, Field(gt=0)] | None = None
+    """A worker that gives no sign of life for so long (no progress, no result) counts as hanging; no limit by default."""
 
     def execute(
         self,
@@ -38,25 +48,19 @@ class Processes(Executor):
         on_event: Callable[[Any], None],
         setup: Callable[[], None],
     ) -> Iterator[Any]:
-        waiting = deque(tasks)
-        team: list[Worker] = []
+        team = Team(work, setup, tasks, self.task_timeout_s)
         try:
-            for _ in range(min(len(waiting), self.count())):
-                team.append(Worker(work, setup, waiting.popleft()))
-            while team:
-                for worker in _ready(team):
-                    kind, content = worker.receive()
+            team.begin(self.count())
+            while team.workers:
+                for worker, kind, content in team.messages():
                     if kind == "event":
                         on_event(content)
                     elif kind == "unfit":
                         raise content
-                    else:
-                        team.remove(worker)
-                        team.extend(_next(worker, kind, waiting, work, setup))
+                    elif team.finished(worker, kind):
                         yield content
         finally:
-            for worker in team:
-                worker.kill()
+            leave(team.workers)
 
     def count(self) -> int:
         """Number of workers."""
@@ -65,27 +69,67 @@ class Processes(Executor):
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _ready(team: Sequence[Worker]) -> list[Worker]:
-    talking = wait([worker.connection for worker in team])
-    return [worker for worker in team if worker.connection in talking]
+class Team:
+    """Workers and the tasks that wait for them."""
+
+    def __init__(self, work: Work, setup: Callable[[], None], tasks: Sequence[Any], timeout: float | None) -> None:
+        self._work, self._setup, self._timeout = work, setup, timeout
+        self._waiting: deque[Task] = deque(enumerate(tasks))
+        self._again: set[int] = set()
+        self.workers: list[Worker] = []
+
+    def begin(self, count: int) -> None:
+        """Give the first tasks to so many workers."""
+        for _ in range(min(len(self._waiting), count)):
+            self._hire()
+
+    def _hire(self) -> None:
+        self.workers.append(Worker(self._work, self._setup, self._waiting.popleft()))
+
+    def messages(self) -> Iterator[tuple[Worker, str, Any]]:
+        """What workers have said since; one that hangs is ended and counts as dead."""
+        talking = wait([worker.connection for worker in self.workers], self._timeout and min(self._timeout, 1.0))
+        for worker in list(self.workers):
+            if worker.connection in talking:
+                yield (worker, *worker.receive())
+            elif self._timeout and worker.silent() > self._timeout:
+                worker.kill()
+                yield worker, "died", worker.problem(f"a task gave no sign of life for {self._timeout:g} s")
+
+    def finished(self, worker: Worker, kind: str) -> bool:
+        """A worker is done with its task, or has died of it; whether that is the task's end, for it may come again."""
+        self.workers.remove(worker)
+        again = kind == "died" and worker.task[0] not in self._again
+        if again:
+            self._again.add(worker.task[0])
+            self._waiting.appendleft(worker.task)
+        if kind == "died" or not self._waiting:
+            worker.leave()
+            if self._waiting:
+                self._hire()
+        else:
+            worker.give(self._waiting.popleft())
+            self.workers.append(worker)
+        return not again
 
 
-def _next(worker: Worker, kind: str, waiting: deque[Any], work: Work, setup: Callable[[], None]) -> list[Worker]:
-    """Who takes the next task: the same worker, a new one where it has died, nobody where there is none left."""
-    if kind == "died" or not waiting:
-        worker.leave()
-    if not waiting:
-        return []
-    if kind == "died":
-        return [Worker(work, setup, waiting.popleft())]
-    worker.give(waiting.popleft())
-    return [worker]
+def leave(workers: Sequence[Worker]) -> None:
+    """Tell all workers to stop, wait a little while they write their checkpoints, and end those that do not."""
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        for worker in workers:
+            worker.stop()
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+    finally:  # also on a second Ctrl-C
+        for worker in workers:
+            worker.kill()
 
 
 class Worker:
     """One process, the pipe to it, and the task that it has."""
 
-    def __init__(self, work: Work, setup: Callable[[], None], task: Any) -> None:
+    def __init__(self, work: Work, setup: Callable[[], None], task: Task) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, work, setup), daemon=True)
@@ -94,19 +138,30 @@ class Worker:
         theirs.close()
         self.give(task)
 
-    def give(self, task: Any) -> None:
+    def give(self, task: Task) -> None:
         """Send it a task."""
+        self.task, self._heard = task, time.monotonic()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died: `receive` will say so
-            self.connection.send(task)
+            self.connection.send(task[1])
 
     def receive(self) -> tuple[str, Any]:
         """`event`; `done` (a result or an exception); `died` or `unfit` (its setup failed) with an exception."""
+        self._heard = time.monotonic()
         try:
             kind, content = self.connection.recv()
         except (EOFError, ConnectionError):
             self._process.join(PATIENCE_S)
-            return "died", RuntimeError(f"a worker process died ({self._how()}); its task is lost")
-        return kind, content
+            return "died", self.problem(f"a worker process died ({self._how()})")
+        return kind, placed(content, self.task[0]) if kind == "done" else content
+
+    def problem(self, text: str) -> Exception:
+        """The error of its task."""
+        error: Exception = placed(RuntimeError(f"{text}; its task is lost"), self.task[0])
+        return error
+
+    def silent(self) -> float:
+        """Seconds since it was last heard of."""
+        return time.monotonic() - self._heard
 
     def _how(self) -> str:
         code = self._process.exitcode
@@ -121,6 +176,14 @@ class Worker:
         if self._process.is_alive():
             self.kill()
 
+    def stop(self) -> None:
+        """Ask it to leave, now."""
+        self._process.terminate()
+
+    def join(self, seconds: float) -> None:
+        """Wait for its end."""
+        self._process.join(seconds)
+
     def kill(self) -> None:
         """End it at once; files are written atomically, so nothing half-done is left."""
         self._process.kill()
@@ -128,14 +191,22 @@ class Worker:
         self.connection.close()
 
 
+def placed(result: Any, task: int) -> Any:
+    """An exception with the place of the task that it ended, as the contract asks for."""
+    if isinstance(result, BaseException):
+        result.task = task  # type: ignore[attr-defined]
+    return result
+
+
 def serve(connection: Connection, work: Work, setup: Callable[[], None]) -> None:
     """A worker's life: tasks from the pipe, events and results into it, until the pipe is closed.
 
-    Ctrl-C is the parent's to handle: it ends its workers. Tasks are unpickled after the setup, which makes the classes
-    of local plugins known.
+    Ctrl-C is the parent's to handle: it tells its workers to stop. Tasks are unpickled after the setup, which makes the
+    classes of local plugins known.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(EOFError, ConnectionError):
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    with contextlib.suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the last: its task was told to stop
         try:
             setup()
         except Exception as error:
@@ -143,6 +214,14 @@ def serve(connection: Connection, work: Work, setup: Callable[[], None]) -> None
             return
         while True:
             _send_result(connection, _answer(connection, work))
+
+
+def end_with_parent() -> None:
+    """End this process when its parent does, by whatever: nobody else may meet it in the results folder."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _answer(connection: Connection, work: Work) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from mdprotocol.api import Executor
+from mdprotocol_plugins.executors.processes import placed
 
 
 class Serial(Executor):
@@ -21,8 +22,9 @@ class Serial(Executor):
         setup: Callable[[], None],
     ) -> Iterator[Any]:
         setup()
-        for task in tasks:
+        for place, task in enumerate(tasks):
             try:
-                yield work(task, on_event)
+                result = work(task, on_event)
             except Exception as error:
-                yield error
+                result = placed(error, place)
+            yield result
