@@ -95,7 +95,10 @@ def reporters_of(protocol: Protocol, registry: Registry) -> list[Reporter]:
 def run_rows(runs: Sequence[Run], folder: ResultsFolder) -> list[RunRow]:
     """Every planned run with what became of it."""
     left_out = skipped(folder)
-    return [_row(run, folder.attributes(run.path), left_out.get(run.id, ""), folder.problem(run.id)) for run in runs]
+    return [
+        _row(run, folder.attributes(run.path), left_out.get(run.id, ""), folder.problem(run.id, run.identity))
+        for run in runs
+    ]
 
 
 def _row(run: Run, attrs: Mapping[str, Any] | None, left_out: str, problem: str) -> RunRow:
