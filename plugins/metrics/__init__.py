@@ -9,15 +9,19 @@ from mdprotocol_plugins.metrics.energy_drift import EnergyDrift
 from mdprotocol_plugins.metrics.energy_error import EnergyError
 from mdprotocol_plugins.metrics.energy_fluctuation import EnergyFluctuation
 from mdprotocol_plugins.metrics.ensemble import Ensemble
+from mdprotocol_plugins.metrics.equipartition import Equipartition
 from mdprotocol_plugins.metrics.force_consistency import ForceConsistency
 from mdprotocol_plugins.metrics.force_error import ForceError
 from mdprotocol_plugins.metrics.frequencies import Frequencies
 from mdprotocol_plugins.metrics.inference_time import InferenceTime
 from mdprotocol_plugins.metrics.kernel_error import KernelError
 from mdprotocol_plugins.metrics.kinematics import Kinematics
+from mdprotocol_plugins.metrics.masses import Masses
+from mdprotocol_plugins.metrics.momentum import Momentum
 from mdprotocol_plugins.metrics.rdf import RDF
 from mdprotocol_plugins.metrics.resources import Resources
 from mdprotocol_plugins.metrics.reversibility import Reversibility
+from mdprotocol_plugins.metrics.short_range_wall import ShortRangeWall
 from mdprotocol_plugins.metrics.smoothness import Smoothness
 from mdprotocol_plugins.metrics.stability import Stability
 from mdprotocol_plugins.metrics.symmetry import Symmetry
@@ -39,6 +43,7 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         ForceConsistency,
         Symmetry,
         Smoothness,
+        ShortRangeWall,
         InferenceTime,
         KernelError,
         Resources,
@@ -54,4 +59,7 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         TimestepConvergence,
         Reversibility,
         Kinematics,
+        Momentum,
+        Equipartition,
+        Masses,
     ]
