@@ -27,6 +27,7 @@ from mdprotocol.plan import Plan, make_plan, metrics_of, total_steps
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.report.selftest import render_selftest
 from mdprotocol.store import ResultsFolder
+from mdprotocol.verdicts import Level
 
 if TYPE_CHECKING:
     from mdprotocol.faults import Change, Fault
@@ -104,16 +105,17 @@ def smaller(source: Source) -> Prepared:
     """The protocol as its self-test runs it: with the changes that it declares, and without the criteria left out.
 
     Raises:
-        UsageError: no criterion is left, or no `must` among them.
+        UsageError: no `must` criterion is left.
     """
     declared = prepare(source, files=True)
     section, data = declared.protocol.selftest, declared.document.data
-    overrides = [f"{path}={json.dumps(value)}" for path, value in section.changes.items() if _exists(data, path)]
-    prepared = prepare(replace(source, overrides=(*source.overrides, *overrides)), files=True)
-    criteria = {name: c for name, c in prepared.protocol.criteria.items() if name not in section.without}
-    if not any(criterion.level == "must" for criterion in criteria.values()):
+    changes = [f"{path}={json.dumps(value)}" for path, value in section.changes.items() if _exists(data, path)]
+    left_out = [f"criteria.{name}=null" for name in section.without]
+    overrides = (*source.overrides, *changes, *left_out, "recommendations=[]", "selftest.without=[]")
+    prepared = prepare(replace(source, overrides=overrides), files=True)
+    if not any(criterion.level is Level.MUST for criterion in prepared.protocol.criteria.values()):
         raise UsageError("the self-test has no `must` criterion left, so no fault could be caught")
-    return replace(prepared, protocol=prepared.protocol.model_copy(update={"criteria": criteria}))
+    return replace(prepared, protocol=prepared.protocol.model_copy(update={"selftest": section}))
 
 
 def _exists(data: Mapping[str, Any], path: str) -> bool:
