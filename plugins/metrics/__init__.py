@@ -16,6 +16,7 @@ from mdprotocol_plugins.metrics.frequencies import Frequencies
 from mdprotocol_plugins.metrics.inference_time import InferenceTime
 from mdprotocol_plugins.metrics.kernel_error import KernelError
 from mdprotocol_plugins.metrics.kinematics import Kinematics
+from mdprotocol_plugins.metrics.kinetic_energy_distribution import KineticEnergyDistribution
 from mdprotocol_plugins.metrics.masses import Masses
 from mdprotocol_plugins.metrics.momentum import Momentum
 from mdprotocol_plugins.metrics.rdf import RDF
@@ -24,6 +25,7 @@ from mdprotocol_plugins.metrics.reversibility import Reversibility
 from mdprotocol_plugins.metrics.short_range_wall import ShortRangeWall
 from mdprotocol_plugins.metrics.smoothness import Smoothness
 from mdprotocol_plugins.metrics.stability import Stability
+from mdprotocol_plugins.metrics.survival import Survival
 from mdprotocol_plugins.metrics.symmetry import Symmetry
 from mdprotocol_plugins.metrics.temperature import Temperature
 from mdprotocol_plugins.metrics.timestep_convergence import TimestepConvergence
@@ -62,4 +64,6 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         Momentum,
         Equipartition,
         Masses,
+        KineticEnergyDistribution,
+        Survival,
     ]

@@ -43,6 +43,11 @@ def atoms_of(run: xr.Dataset) -> int:
     return int(run.sizes["atom"])
 
 
+def thermostatted(run: xr.Dataset) -> bool:
+    """Whether a thermostat gave the run heat or took it: only then the conserved energy is not the total energy."""
+    return not np.array_equal(finite(run, "conserved_energy"), finite(run, "total_energy"))
+
+
 def sampled_frames(run: xr.Dataset) -> np.ndarray:
     """(sample,) index of the frame behind each label of the reference.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar, Literal
 
 import xarray as xr
 
 from mdprotocol.api import Metric, Quantity, Values
-from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough, finite, mean_error
+from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough, finite, mean_error, thermostatted
 
 
 class Temperature(Metric):
@@ -20,6 +21,13 @@ class Temperature(Metric):
         deviation_percent  100 (mean of T(t) - T0)/T0, signed, %
         fluctuation        standard deviation of T(t), K
         standard_error     of the mean within the run, from the autocorrelation of T(t), K
+        start_percent      100 (T(0) - T0)/T0 of the first frame, %: -100 where velocities were never drawn
+        expected           T0, or T0/2 at constant energy without equilibration, K
+        unexpected_percent 100 (mean of T(t) - expected)/T0, signed, %
+
+    A relaxed structure that is given the velocities of T0 keeps half of them: equipartition gives the other half to the
+    potential energy (exactly for harmonic vibrations; Tolman 1938, The Principles of Statistical Mechanics, section 34).
+    That half is what a run without an equilibration stage is measured against by `unexpected_percent`.
 
     At constant energy each run keeps the energy that its equilibration happened to leave it, so the means of replicas
     scatter by about T0 √(2/f) even where everything is right, however long they run, and `standard_error` does not hold
@@ -27,23 +35,35 @@ class Temperature(Metric):
     """
 
     type: Literal["temperature"] = "temperature"
-    needs: ClassVar = frozenset({"temperature"})
+    needs: ClassVar = frozenset({"temperature", "total_energy", "conserved_energy"})
     quantities: ClassVar = {
         "mean": Quantity("K", "mean kinetic temperature"),
         "deviation": Quantity("K", "mean kinetic temperature minus target"),
         "deviation_percent": Quantity("%", "mean kinetic temperature minus target, relative to the target"),
         "fluctuation": Quantity("K", "standard deviation of the kinetic temperature in time"),
         "standard_error": Quantity("K", "standard error of the mean temperature within a run", "rms"),
+        "start_percent": Quantity("%", "kinetic temperature of the first frame minus target, relative to the target"),
+        "expected": Quantity("K", "mean kinetic temperature that equipartition leaves"),
+        "unexpected_percent": Quantity("%", "mean kinetic temperature minus expectation, relative to the target"),
     }
 
     def measure(self, run: xr.Dataset) -> Values:
         kinetic, target = finite(run, "temperature"), float(run.attrs["temperature_K"])
         enough(len(kinetic), MIN_FRAMES)
-        mean = float(kinetic.mean())
+        mean, expected = float(kinetic.mean()), target * (1.0 if _reaches_target(run) else 0.5)
         return {
             "mean": mean,
             "deviation": mean - target,
             "deviation_percent": 100 * (mean - target) / target,
             "fluctuation": float(kinetic.std(ddof=1)),
             "standard_error": mean_error(kinetic)[0],
+            "start_percent": 100 * (float(kinetic[0]) - target) / target,
+            "expected": expected,
+            "unexpected_percent": 100 * (mean - expected) / target,
         }
+
+
+def _reaches_target(run: xr.Dataset) -> bool:
+    """Whether an equilibration stage or a thermostat brings the run to its target."""
+    equilibrated = json.loads(str(run.attrs.get("settings", "{}"))).get("equilibration") is not None
+    return equilibrated or thermostatted(run)
