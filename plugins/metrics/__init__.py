@@ -23,6 +23,7 @@ from mdprotocol_plugins.metrics.rdf import RDF
 from mdprotocol_plugins.metrics.resources import Resources
 from mdprotocol_plugins.metrics.reversibility import Reversibility
 from mdprotocol_plugins.metrics.short_range_wall import ShortRangeWall
+from mdprotocol_plugins.metrics.size_consistency import SizeConsistency
 from mdprotocol_plugins.metrics.smoothness import Smoothness
 from mdprotocol_plugins.metrics.stability import Stability
 from mdprotocol_plugins.metrics.survival import Survival
@@ -46,6 +47,7 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         Symmetry,
         Smoothness,
         ShortRangeWall,
+        SizeConsistency,
         InferenceTime,
         KernelError,
         Resources,

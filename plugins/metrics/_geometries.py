@@ -150,6 +150,17 @@ def side(count: int, pairs: np.ndarray, bond: np.ndarray) -> np.ndarray:
     return label == label[j]
 
 
+def varied(structure: Structure, pairs: np.ndarray) -> list[tuple[int, int]]:
+    """Bonds, one of each pair of elements first."""
+    seen: dict[tuple[int, ...], int] = {}
+    ranked = []
+    for i, j in pairs.tolist():
+        kind = tuple(sorted(structure.numbers[[i, j]].tolist()))
+        seen[kind] = seen.get(kind, -1) + 1
+        ranked.append((seen[kind], i, j))
+    return [(i, j) for _, i, j in sorted(ranked)]
+
+
 def separation(structure: Structure, i: int, j: int) -> np.ndarray:
     """(3,) Å from atom i to the nearest image of atom j."""
     cell = complete_cell(structure.cell)

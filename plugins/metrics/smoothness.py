@@ -22,6 +22,7 @@ from mdprotocol_plugins.metrics._geometries import (
     slides,
     two,
     unit_vector,
+    varied,
 )
 from mdprotocol_plugins.metrics._paths import Path, Scan, refined, scans, steps
 from mdprotocol_plugins.metrics._series import finite
@@ -91,7 +92,7 @@ class Smoothness(ProbeMetric):
     def _bond_paths(self, start: Structure) -> list[Path]:
         pairs = bonds(start)
         paths = []
-        for i, j in _varied(start, pairs)[: self.bonds]:
+        for i, j in varied(start, pairs)[: self.bonds]:
             bond = separation(start, i, j)
             length = float(np.linalg.norm(bond))
             tangent = np.outer(side(len(start), pairs, np.array([i, j])), bond / length)
@@ -116,17 +117,6 @@ def _pulled(start: Structure, random: np.random.Generator) -> Path:
     pair = two(start, at_gap(start.positions, copy, direction, NEAREST_A))
     tangent = np.outer(np.arange(len(pair)) >= len(start), direction)
     return Path(pair, tangent, 0.0, FARTHEST_A - NEAREST_A, 0.15)
-
-
-def _varied(structure: Structure, pairs: np.ndarray) -> list[tuple[int, int]]:
-    """Bonds, one of each pair of elements first."""
-    seen: dict[tuple[int, ...], int] = {}
-    ranked = []
-    for i, j in pairs.tolist():
-        kind = tuple(sorted(structure.numbers[[i, j]].tolist()))
-        seen[kind] = seen.get(kind, -1) + 1
-        ranked.append((seen[kind], i, j))
-    return [(i, j) for _, i, j in sorted(ranked)]
 
 
 def _suspects(values: np.ndarray) -> list[int]:

@@ -75,9 +75,9 @@ def pair_distances(positions: torch.Tensor, topology: Topology) -> tuple[torch.T
 
 
 class Atomistic(ForceField):
-    """A sound little physics: Morse between all pairs, with length and depth of the two elements, smoothly cut at 6 Å.
+    """A sound little physics: a well and a wall between all pairs, of the two elements' size, smoothly cut at 6 Å.
 
-    V = D ((1 - e^{-a (d - r)})² - 1) f(d) with r the sum of covalent radii and f = (1 - (d/6)²)³, f = 0 beyond 6 Å.
+    V = D ((r/d)⁸ - 2 (r/d)⁴) f(d) with r the sum of covalent radii and f = (1 - (d/6)²)³, f = 0 beyond 6 Å.
     """
 
     kernel = "analytic"
@@ -93,11 +93,12 @@ class Atomistic(ForceField):
         if unknown:
             raise StructureError(f"unknown elements {sorted(unknown)}; known are {self.known}")
         radii = torch.from_numpy(covalent_radii[topology.numbers])
-        depth = torch.from_numpy(1.0 + 0.1 * topology.numbers)
+        depth = torch.from_numpy(0.3 + 0.03 * topology.numbers)
 
         def energy(x: torch.Tensor) -> torch.Tensor:
             d, copy, (i, j) = pair_distances(x, topology)
-            well = (1 - torch.exp(-1.8 * (d - radii[i] - radii[j]))) ** 2 - 1
+            ratio = ((radii[i] + radii[j]) / d) ** 4
+            well = ratio**2 - 2 * ratio
             cut = (1 - (d / self.cutoff) ** 2).clamp(min=0) ** 3
             v = torch.sqrt(depth[i] * depth[j]) * well * cut
             return v.new_zeros(topology.copies).index_add(0, copy, v)
