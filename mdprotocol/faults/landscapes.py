@@ -177,14 +177,14 @@ class SofterAngle(WrongAnswer):
 
 @dataclass(frozen=True)
 class StalePairs(WrongAnswer):
-    """A neighbour list that is renewed every 100 calls only: pairs that come within 1.6 Å meanwhile are missed.
+    """A neighbour list that is renewed every 100 calls only: pairs that come within 3 Å meanwhile are missed.
 
-    What they miss is a pair energy of -s (1 - d/1.6 Å)², s in eV, which is in the sound model's answer: it is added back
+    What they miss is a pair energy of -s (1 - d/3 Å)², s in eV, which is in the sound model's answer: it is added back
     for the pairs that are near now and are not in the list.
     """
 
     depth: float
-    cutoff_A: float = 1.6
+    cutoff_A: float = 3.0
     every: int = 100
 
     def spoiling(self, topology: Topology) -> Spoil:
