@@ -2,6 +2,7 @@
 
 from mdprotocol.api import Metric, hookimpl
 from mdprotocol_plugins.metrics.angles import Angles
+from mdprotocol_plugins.metrics.beyond_elements import BeyondElements
 from mdprotocol_plugins.metrics.bond_lengths import BondLengths
 from mdprotocol_plugins.metrics.dihedrals import Dihedrals
 from mdprotocol_plugins.metrics.distance_distribution import DistanceDistribution
@@ -31,6 +32,7 @@ from mdprotocol_plugins.metrics.symmetry import Symmetry
 from mdprotocol_plugins.metrics.temperature import Temperature
 from mdprotocol_plugins.metrics.timestep_convergence import TimestepConvergence
 from mdprotocol_plugins.metrics.trajectory_divergence import TrajectoryDivergence
+from mdprotocol_plugins.metrics.usable_timestep import UsableTimestep
 from mdprotocol_plugins.metrics.vibrational_spectrum import VibrationalSpectrum
 
 
@@ -48,6 +50,7 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         Smoothness,
         ShortRangeWall,
         SizeConsistency,
+        BeyondElements,
         InferenceTime,
         KernelError,
         Resources,
@@ -68,4 +71,5 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         Masses,
         KineticEnergyDistribution,
         Survival,
+        UsableTimestep,
     ]
