@@ -13,7 +13,7 @@ from mdprotocol.app.diagnosing import causes_of
 from mdprotocol.app.sources import Prepared
 from mdprotocol.app.stopping import skipped
 from mdprotocol.assess import Measurements, judge_models, tabulate
-from mdprotocol.components import Report, Reporter, RunRow
+from mdprotocol.components import Metric, Report, Reporter, RunRow
 from mdprotocol.errors import StoreError
 from mdprotocol.plan import metrics_of
 from mdprotocol.plan.types import Probe, Run
@@ -54,7 +54,8 @@ def conclude(
     metrics = metrics_of(protocol, registry)
     left_out = skipped(folder)
     verdicts = [
-        _completed(verdict, folder, left_out) for verdict in judge_models(protocol, metrics, runs, probes, measurements)
+        _completed(verdict, metrics, folder, left_out)
+        for verdict in judge_models(protocol, metrics, runs, probes, measurements)
     ]
     content = build_report(
         protocol=protocol,
@@ -70,11 +71,13 @@ def conclude(
     return Finished(folder.root, tuple(verdicts), executed)
 
 
-def _completed(verdict: ModelVerdict, folder: ResultsFolder, left_out: Mapping[str, str]) -> ModelVerdict:
+def _completed(
+    verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: ResultsFolder, left_out: Mapping[str, str]
+) -> ModelVerdict:
     """The verdict with the causes of its failures, and with a note on runs that were left out."""
     count = sum(run.split("/")[1] == verdict.model for run in left_out)
     notes = [f"{count} runs were not run: the verdict could no longer change"] if count else []
-    causes = causes_of(verdict, folder)
+    causes = causes_of(verdict, metrics, folder)
     return dataclasses.replace(verdict, notes=(*verdict.notes, *notes), diagnosis=tuple(causes))
 
 

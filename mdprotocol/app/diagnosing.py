@@ -2,22 +2,169 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mdprotocol.app.sources import Prepared
-from mdprotocol.assess import Measurements
-from mdprotocol.plan import Plan
+from mdprotocol.assess import Measurements, judge_models
+from mdprotocol.assess.diagnose import NO_PHYSICS, OF_ITS_OWN, PROBES, against_reference, diagnose, rows_of
+from mdprotocol.components import Metric, ProbeMetric
+from mdprotocol.errors import StoreError
+from mdprotocol.plan import Plan, metrics_of
+from mdprotocol.plan.followup import FollowUp, Rerun
+from mdprotocol.plan.metrics import split_quantity
+from mdprotocol.plan.types import Run
+from mdprotocol.registry import Registry
 from mdprotocol.store import ResultsFolder
-from mdprotocol.verdicts import Diagnosis, ModelVerdict
+from mdprotocol.verdicts import CriterionResult, Diagnosis, Level, ModelVerdict, Outcome
+
+SECONDS = 18.0
+"""For all models together."""
+MOST_RERUNS, MOST_SYSTEMS = 3, 3
+WEIGHT = (Level.MUST, Level.SHOULD, Level.NICE)
 
 
-def diagnose(
+def follow_up(
     prepared: Prepared, plan: Plan, measurements: Measurements, folder: ResultsFolder, on_event: Callable[[Any], None]
 ) -> None:
-    """Follow up the failed criteria of each model."""
+    """Calculate what may tell why criteria failed, for each model that failed one; what is there already stays."""
+    metrics = metrics_of(prepared.protocol, prepared.registry)
+    verdicts = judge_models(prepared.protocol, metrics, plan.runs, plan.probes, measurements)
+    failing = [verdict for verdict in verdicts if followed(verdict, metrics)]
+    if not failing:
+        return
+    from mdprotocol.engine.followup import follow_up_task  # imports torch
+    from mdprotocol.engine.worker import single_thread
+
+    single_thread()
+    for verdict in failing:
+        task = _task(verdict, prepared, plan, metrics, folder, SECONDS / len(failing))
+        if task.structures and _stored(folder, task.path) != task.subject:
+            follow_up_task((task, folder.root), on_event)
 
 
-def causes_of(verdict: ModelVerdict, folder: ResultsFolder) -> list[Diagnosis]:
-    """Causes of a verdict's failed criteria, from what was followed up."""
-    return []
+def causes_of(verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: ResultsFolder) -> list[Diagnosis]:
+    """Causes of a verdict's failed criteria, from the follow-up stored with these very runs."""
+    path = f"diagnosis/{verdict.model}.nc"
+    subject = _stored(folder, path)
+    if not subject or any(folder.identity(run) != identity for run, identity in json.loads(subject)["runs"].items()):
+        return []
+    with folder.open(path) as table:
+        return list(diagnose(verdict, metrics, rows_of(table.load())))
+
+
+def _stored(folder: ResultsFolder, path: str) -> str:
+    """What a stored follow-up belongs to; empty where there is none that can be read."""
+    try:
+        return str((folder.attributes(path) or {}).get("subject", ""))
+    except StoreError:
+        return ""
+
+
+def followed(verdict: ModelVerdict, metrics: Mapping[str, Metric]) -> list[CriterionResult]:
+    """Failed criteria that have a cause in the model's physics; those that decide first."""
+    found = [
+        result
+        for result in verdict.criteria
+        if result.outcome is Outcome.FAIL
+        and (metric := metrics.get(split_quantity(result.quantity)[0])) is not None
+        and metric.type not in NO_PHYSICS
+    ]
+    return sorted(found, key=lambda result: WEIGHT.index(result.level))
+
+
+# ------------------------------------------------------------------------------------------------ what is calculated
+
+
+def _task(
+    verdict: ModelVerdict,
+    prepared: Prepared,
+    plan: Plan,
+    metrics: Mapping[str, Metric],
+    folder: ResultsFolder,
+    seconds: float,
+) -> FollowUp:
+    failed = followed(verdict, metrics)
+    own = {run.id: run for run in plan.runs if run.model == verdict.model}
+    reruns = _reruns(failed, metrics, own)
+    systems = [rerun.run.system for rerun in reruns] + [s for result in failed for s in _systems(result, own)]
+    chosen = list(dict.fromkeys(systems))[:MOST_SYSTEMS]
+    probes = _probes(metrics, prepared.registry)
+    stored = [next((r.path for r in own.values() if r.system == system), "") for system in chosen]
+    stored += [f"probes/{verdict.model}/{system}/{name}.nc" for system in chosen for name in metrics]
+    paths = [*(rerun.run.path for rerun in reruns), *stored]
+    subject = {
+        "runs": {path: folder.identity(path) for path in dict.fromkeys(paths) if path and folder.identity(path)},
+        "criteria": [result.name for result in failed],
+        "probes": sorted(probes),
+    }
+    return FollowUp(
+        model=verdict.model,
+        component=prepared.protocol.models[verdict.model],
+        base=str(prepared.base),
+        structures={system: plan.structures[system] for system in chosen},
+        probes=probes,
+        reruns=reruns,
+        seed=prepared.protocol.seed,
+        subject=json.dumps(subject, sort_keys=True),
+        seconds=seconds,
+    )
+
+
+def _probes(metrics: Mapping[str, Metric], registry: Registry) -> dict[str, ProbeMetric]:
+    """Probes by type: with the protocol's own options where it has them, else as they are by default."""
+    found: dict[str, ProbeMetric] = {}
+    for name in PROBES:
+        own = next((m for m in metrics.values() if m.type == name), None)
+        entry = registry.entries["metrics"].get(name)
+        metric = own or (entry.component(type=name) if entry else None)
+        if isinstance(metric, ProbeMetric):
+            found[name] = metric
+    return found
+
+
+def _systems(result: CriterionResult, runs: Mapping[str, Run]) -> Iterator[str]:
+    """Systems of the cell that decided."""
+    if result.worst is None:
+        return
+    found = result.worst.measurement
+    if "system" in found.where:
+        yield str(found.where["system"])
+    else:
+        yield from (runs[run].system for run in found.runs if run in runs)
+
+
+def _reruns(
+    failed: Sequence[CriterionResult], metrics: Mapping[str, Metric], runs: Mapping[str, Run]
+) -> tuple[Rerun, ...]:
+    """The worst run of each criterion on trajectories, each once, with all criteria that it is the worst of."""
+    found: dict[str, dict[str, CriterionResult]] = {}
+    for result in failed:
+        metric = metrics[split_quantity(result.quantity)[0]]
+        if not isinstance(metric, ProbeMetric) and not against_reference(metric) and metric.type not in OF_ITS_OWN:
+            worst = _worst_run(result)
+            if worst in runs:
+                found.setdefault(worst, {})[result.name] = result
+    return tuple(
+        Rerun(
+            run=runs[run],
+            criteria=tuple(results),
+            quantities={r.quantity: metrics[split_quantity(r.quantity)[0]] for r in results.values()},
+        )
+        for run, results in list(found.items())[:MOST_RERUNS]
+    )
+
+
+def _worst_run(result: CriterionResult) -> str:
+    """The run of the deciding cell whose own value lies furthest beyond the bound."""
+    if result.worst is None or not result.worst.measurement.runs:
+        return ""
+    found = result.worst.measurement
+    if len(found.samples) != len(found.runs):
+        return found.runs[0]
+    least = -math.inf if result.minimum is None else result.minimum
+    most = math.inf if result.maximum is None else result.maximum
+    beyond = [max(value - most, least - value) for value in found.samples]
+    return found.runs[beyond.index(max(beyond))]

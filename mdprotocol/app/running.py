@@ -11,7 +11,7 @@ from typing import Any
 
 from mdprotocol.app.additions import UntilDecided, Wanted, adopted, extended, looks_made, wanted, with_looks, within
 from mdprotocol.app.concluding import Finished, conclude, resolved
-from mdprotocol.app.diagnosing import diagnose
+from mdprotocol.app.diagnosing import follow_up
 from mdprotocol.app.resuming import forget_problems, keep_problem, pending
 from mdprotocol.app.sources import Prepared, Source, prepare
 from mdprotocol.app.stopping import none_skipped, simulate_while_open
@@ -80,7 +80,7 @@ def _run(
     prepared, plan = session.prepared, session.plan
     folder.write_dataset("measurements.nc", measurements.dataset)
     if options.diagnosis:
-        diagnose(prepared, plan, measurements, folder, on_event)
+        follow_up(prepared, plan, measurements, folder, on_event)
     return conclude(
         prepared.protocol, prepared.registry, plan.runs, plan.probes, measurements, folder, session.executed
     )

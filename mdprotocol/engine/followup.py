@@ -1,0 +1,206 @@
+"""Follow-up calculations on a model that failed: probes of its potential, and the failing dynamics run again otherwise.
+
+A table of numbers is stored, one row a number; what they mean is told without torch (`mdprotocol.assess.diagnose`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from pydantic import ValidationError
+
+from mdprotocol.components import ForceField, Model, Structure, Subject
+from mdprotocol.engine import events
+from mdprotocol.engine.guards import Watch
+from mdprotocol.engine.loop import initial_state
+from mdprotocol.engine.propagate import propagate
+from mdprotocol.errors import NotMeasurable
+from mdprotocol.plan.followup import AS_RUN, DOUBLE, HALF_STEP, PROBE, TRIPPED, FollowUp, Rerun
+from mdprotocol.plan.identity import hashed
+from mdprotocol.plan.types import Run
+from mdprotocol.store import ResultsFolder
+
+STATE = {"positions": "position", "velocities": "velocity"}
+"""Argument of `propagate` -> variable of a run."""
+FEWEST_STEPS, FRAMES = 40, 100
+BEYOND = 1.2
+"""How far beyond the time of a failure a rerun goes."""
+
+
+@dataclass
+class Table:
+    """Rows (what, quantity, system, criteria, value, detail); criteria are names with spaces between, empty for all."""
+
+    rows: list[tuple[str, str, str, str, float, str]] = field(default_factory=list)
+
+    def add(self, what: str, quantity: str, system: str, value: float, *, criteria: str = "", detail: str = "") -> None:
+        """Add a number that is one."""
+        if np.isfinite(value):
+            self.rows.append((what, quantity, system, criteria, float(value), detail))
+
+    def dataset(self) -> xr.Dataset:
+        """One variable a column."""
+        names = ("what", "quantity", "system", "criteria", "value", "detail")
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(names)
+        kinds = {"value": float}
+        pairs = zip(names, columns, strict=True)
+        return xr.Dataset({n: ("row", np.array(c, dtype=kinds.get(n, object))) for n, c in pairs})
+
+
+def follow_up_task(task: tuple[FollowUp, Path], emit: Callable[[events.Event], None]) -> None:
+    """Do the follow-up of one model and store it as `diagnosis/<model>.nc`."""
+    wanted, root = task
+    emit(events.ProbeStarted(f"{wanted.model} diagnosis"))
+    folder = ResultsFolder(root)
+    table = follow_up(wanted, folder)
+    facts = {"subject": wanted.subject, "identity": hashed(wanted.subject)}
+    folder.write_dataset(wanted.path, table.dataset().assign_attrs(facts))
+    emit(events.ProbeFinished(f"{wanted.model} diagnosis"))
+
+
+def follow_up(wanted: FollowUp, folder: ResultsFolder) -> Table:
+    """All follow-up calculations; what cannot be done leaves no row."""
+    until, table = time.process_time() + wanted.seconds, Table()
+    force_field = wanted.component.load(Path(wanted.base))
+    first, *others = wanted.structures.items() or [("", None)]
+    if first[1] is not None:
+        _probe_all(wanted, force_field, first[0], first[1], until, table)
+    for k, rerun in enumerate(wanted.reruns):
+        structure = wanted.structures.get(rerun.run.system)
+        if structure is not None:
+            share = max(0.0, until - time.process_time()) / (len(wanted.reruns) - k)
+            _run_again(wanted, rerun, structure, force_field, folder, time.process_time() + share, table)
+    for name, structure in others:
+        if structure is not None:
+            _probe_all(wanted, force_field, name, structure, until, table)
+    return table
+
+
+def _probe_all(
+    wanted: FollowUp, force_field: ForceField, system: str, structure: Structure, until: float, table: Table
+) -> None:
+    subject = Subject(force_field, structure, wanted.seed)
+    for name, probe in wanted.probes.items():
+        if time.process_time() > until:
+            return
+        try:
+            found = probe.measure(probe.probe(subject))
+        except Exception:  # a probe that breaks tells nothing, and must not hide what the others tell
+            continue
+        for quantity, value in found.items():
+            table.add(PROBE, f"{name}.{quantity}", system, float(np.max(np.asarray(value, dtype=float))))
+
+
+# ----------------------------------------------------------------------------------------------- dynamics once more
+
+
+def _run_again(
+    wanted: FollowUp,
+    rerun: Rerun,
+    structure: Structure,
+    force_field: ForceField,
+    folder: ResultsFolder,
+    until: float,
+    table: Table,
+) -> None:
+    """The run as it was, with half the time step, and in float64: from the same start, for as long as there is time."""
+    double = in_double(wanted.component, wanted.base, force_field)
+    models = [force_field] + ([double] if double else [])
+    dt, system = rerun.run.settings.timestep_fs, rerun.run.system
+    try:
+        pace = [_seconds_per_step(model, structure, rerun.run) for model in models]
+        affordable = int((until - time.process_time()) / (3 * pace[0] + sum(pace[1:])))
+        start, steps = _stretch(rerun.run, folder, affordable)
+        if steps < FEWEST_STEPS:
+            return
+        variants = [(AS_RUN, force_field, dt, steps), (HALF_STEP, force_field, dt / 2, 2 * steps)]
+        variants += [(DOUBLE, double, dt, steps)] if double else []
+        for what, model, timestep, count in variants:
+            for quantity, value, detail in _numbers(rerun, structure, model, timestep, count, start):
+                names = " ".join(rerun.criteria)
+                table.add(what, quantity, system, value, criteria=names, detail=detail)
+    except (NotMeasurable, OSError, KeyError):
+        return
+
+
+def in_double(component: Model, base: str, force_field: ForceField) -> ForceField | None:
+    """The same model in float64; None where it is that already, or cannot be."""
+    if force_field.dtype == "float64" or "dtype" not in type(component).model_fields:
+        return None
+    options = component.model_dump() | {"dtype": "float64"}
+    if "kernel" in options:
+        options["kernel"] = "auto"
+    try:
+        return type(component).model_validate(options).load(Path(base))
+    except (ValidationError, ValueError):
+        return None
+
+
+def _seconds_per_step(model: ForceField, structure: Structure, run: Run) -> float:
+    dynamics = run.settings.integrator, run.settings.timestep_fs
+    propagate(model, structure, *dynamics, 3, seed=run.seed)  # the first calls compile and allocate
+    started = time.process_time()
+    propagate(model, structure, *dynamics, 10, seed=run.seed)
+    return (time.process_time() - started) / 10
+
+
+def _stretch(run: Run, folder: ResultsFolder, affordable: int) -> tuple[dict[str, Any], int]:
+    """Where to start, and how many steps: from the first frame, or as far before a failure as can be afforded."""
+    with folder.open(run.path) as stored:
+        data, dt = stored.load(), run.settings.timestep_fs
+    start: dict[str, Any] = {"temperature_K": run.temperature_K, "seed": run.seed}
+    times = np.asarray(data["time"].values, dtype=float)
+    if data.attrs.get("outcome") != "failed":
+        end = run.settings.steps * dt
+    else:
+        end = max(BEYOND * float(data.attrs["failure_time_fs"]), FEWEST_STEPS * dt)
+    if len(times) == 0:
+        return start, min(affordable, round(end / dt))
+    frame = int(np.argmax(times >= end - affordable * dt)) if data.attrs.get("outcome") == "failed" else 0
+    start |= {name: data[own].values[frame] for name, own in STATE.items() if own in data}
+    return start, min(affordable, round((end - times[frame]) / dt))
+
+
+def _numbers(
+    rerun: Rerun, structure: Structure, model: ForceField, timestep: float, steps: int, start: Mapping[str, Any]
+) -> Iterator[tuple[str, float, str]]:
+    """Whether the guards would have ended this run, and the quantities of failed criteria."""
+    every = max(1, steps // FRAMES)
+    length = f"{steps * timestep / 1000:.3g} ps"
+    try:
+        moved = propagate(model, structure, rerun.run.settings.integrator, timestep, steps, record_every=every, **start)
+    except NotMeasurable as error:
+        yield TRIPPED, 1.0, f"{error}, within {length}"
+        return
+    failure = _first_failure(moved, structure, rerun.run)
+    yield TRIPPED, float(bool(failure)), failure or f"within {length}"
+    if failure:
+        return
+    for quantity, metric in rerun.quantities.items():
+        try:
+            value = metric.measure(moved)[quantity.partition(".")[2]]
+        except (NotMeasurable, KeyError):
+            continue
+        yield quantity, float(np.max(np.asarray(value, dtype=float))), f"over {length}"
+
+
+def _first_failure(moved: xr.Dataset, structure: Structure, run: Run) -> str:
+    """What the run's guards say of the first frame that they would not let pass; empty where there is none."""
+    watch = Watch(run.settings.guards, [structure])
+    state = initial_state([structure], [run.temperature_K])
+    state.dof = torch.tensor([float(moved.attrs["degrees_of_freedom"])], dtype=torch.float64)
+    names = STATE | {"forces": "force"}
+    for k, now in enumerate(moved["time"].values.tolist()):
+        for name, own in names.items():
+            setattr(state, name, torch.as_tensor(np.array(moved[own].values[k])))
+        found = watch.failures(state, np.array([True]))
+        if found:
+            return f"{found[0].kind} at {now:g} fs: {found[0].detail}"
+    return ""
