@@ -1,7 +1,7 @@
 """What a verdict is read from: tables, figures, provenance, and the digits and escapes they are written with."""
 
-from mdprotocol.report import escape, numbers, summary, tables
+from mdprotocol.report import deployment, escape, numbers, side_by_side, summary, tables
 from mdprotocol.report.build import build_report
 from mdprotocol.report.provenance import collect_provenance
 
-__all__ = ["build_report", "collect_provenance", "escape", "numbers", "summary", "tables"]
+__all__ = ["build_report", "collect_provenance", "deployment", "escape", "numbers", "side_by_side", "summary", "tables"]

@@ -10,6 +10,7 @@ from mdprotocol.report import numbers
 from mdprotocol.verdicts import CellResult, CriterionResult, Level, Measurement, ModelVerdict, Outcome
 
 LEVELS = (Level.MUST, Level.SHOULD, Level.NICE)
+USUAL_DIMS = ("model", "system", "simulation", "temperature")
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,30 @@ def by_level(verdict: ModelVerdict) -> list[CriterionResult]:
     return sorted(verdict.criteria, key=lambda criterion: LEVELS.index(criterion.level))
 
 
-def criteria(verdict: ModelVerdict) -> Table:
-    """One row a criterion, told by its worst cell."""
-    before, after = ("criterion", "level", "measured"), ("bound", "outcome", "cells passed", "worst cell")
+def criteria(verdict: ModelVerdict, level: Level) -> Table:
+    """One row a criterion of this level, told by its worst cell."""
+    chosen = [criterion for criterion in verdict.criteria if criterion.level is level]
     names = {f"{100 * cell.measurement.confidence:g} %" for c in verdict.criteria for cell in c.cells}
     title = f"{next(iter(names))} interval" if len(names) == 1 else "interval"
-    return Table((*before, title, *after), tuple(_criterion_row(c) for c in by_level(verdict)))
+    columns = ("criterion", "outcome", "measured", title, "bound", "cells passed", "worst cell")
+    return Table(columns, tuple(_criterion_row(criterion) for criterion in chosen))
 
 
 def _criterion_row(criterion: CriterionResult) -> tuple[str, ...]:
     allowed = numbers.bound(criterion.minimum, criterion.maximum, criterion.units)
-    head, tail = (criterion.name, str(criterion.level)), (allowed, str(criterion.outcome))
-    worst = criterion.worst
+    head, worst = (criterion.name, str(criterion.outcome)), criterion.worst
     if worst is None:
-        return (*head, numbers.MISSING, numbers.MISSING, *tail, numbers.MISSING, numbers.MISSING)
+        return (*head, numbers.MISSING, numbers.MISSING, allowed, numbers.MISSING, numbers.MISSING)
     found = worst.measurement
     passed = sum(cell.outcome is Outcome.PASS for cell in criterion.cells)
     place = where(found.where) or "all together"
-    return (*head, value_of(found), interval_of(found), *tail, f"{passed} of {len(criterion.cells)}", place)
+    return (*head, value_of(found), interval_of(found), allowed, f"{passed} of {len(criterion.cells)}", place)
+
+
+def diagnosis(verdict: ModelVerdict) -> Table:
+    """What follow-up calculations found behind failed criteria."""
+    columns = ("criterion", "cause", "evidence")
+    return Table(columns, tuple((found.criterion, found.cause, found.evidence) for found in verdict.diagnosis))
 
 
 def obstacles(verdict: ModelVerdict) -> list[tuple[CriterionResult, str]]:
@@ -169,7 +176,7 @@ def simulations(report: Report) -> Table:
 def _simulation_row(report: Report, model: str, simulation: str, rows: Sequence[RunRow]) -> tuple[str, ...]:
     systems = dict.fromkeys(row.system for row in rows)
     temperatures = sorted({row.temperature_K for row in rows})
-    length, integrator = _settings(report, simulation)
+    length, integrator = length_and_integrator(report, simulation)
     counts = [sum(row.outcome == outcome for row in rows) for outcome in ("completed", "failed")]
     return (
         model,
@@ -184,30 +191,48 @@ def _simulation_row(report: Report, model: str, simulation: str, rows: Sequence[
     )
 
 
-def _settings(report: Report, simulation: str) -> tuple[str, str]:
-    """Length with its steps, and the integrator, from the protocol; a list of time steps has made `<name>_<dt>fs`."""
+def length_and_integrator(report: Report, simulation: str) -> tuple[str, str]:
+    """Length with its steps, and the integrator, in words."""
+    found = settings_of(report, simulation)
+    if found is None:
+        return numbers.MISSING, numbers.MISSING
+    timestep, duration, integrator = found
+    return f"{duration:g} ps = {round(1000 * duration / timestep):,} steps of {timestep:g} fs", integrator
+
+
+def settings_of(report: Report, simulation: str) -> tuple[float, float, str] | None:
+    """Time step (fs), duration (ps) and integrator from the protocol; a list of time steps has made `<name>_<dt>fs`."""
     for name, section in report.protocol.get("simulations", {}).items():
         steps = section["timestep_fs"]
         listed = steps if isinstance(steps, list) else [steps]
         for timestep in listed:
             if simulation == (f"{name}_{timestep:g}fs" if isinstance(steps, list) else name):
-                count = round(1000 * section["duration_ps"] / timestep)
-                length = f"{section['duration_ps']:g} ps = {count:,} steps of {timestep:g} fs"
-                return length, str(section["integrator"].get("type", ""))
-    return numbers.MISSING, numbers.MISSING
+                return float(timestep), float(section["duration_ps"]), str(section["integrator"].get("type", ""))
+    return None
 
 
 # --------------------------------------------------------------------------------------------------- measurements
 
 
 def measurements(found: Sequence[Measurement]) -> Table:
-    """Every measurement; columns for all dims that occur."""
-    dims = list(dict.fromkeys(dim for m in found for dim in m.where))
-    columns = ("quantity", *dims, "value", "interval", "replicas", "note")
-    return Table(columns, tuple(_measurement_row(m, dims) for m in found))
+    """Every measurement; the usual dims have a column each, those of a metric's own (element, bond, ...) one together."""
+    used = [dim for dim in USUAL_DIMS if any(dim in m.where for m in found)]
+    own = any(dim not in USUAL_DIMS for m in found for dim in m.where)
+    columns = ("quantity", *used, *(("at",) if own else ()), "value", "interval", "replicas", "note")
+    return Table(columns, tuple(_measurement_row(m, used, own) for m in found))
 
 
-def _measurement_row(found: Measurement, dims: Sequence[str]) -> tuple[str, ...]:
+def _measurement_row(found: Measurement, dims: Sequence[str], own: bool) -> tuple[str, ...]:
     cells = [found.where.get(dim, "") for dim in dims]
     shown = [numbers.plain(cell, digits=6) if isinstance(cell, int | float) else str(cell) for cell in cells]
-    return (found.quantity, *shown, value_of(found), interval_of(found), str(len(found.samples)), found.reason)
+    rest = where({dim: value for dim, value in found.where.items() if dim not in USUAL_DIMS})
+    at = (rest,) if own else ()
+    return (found.quantity, *shown, *at, value_of(found), interval_of(found), str(len(found.samples)), found.reason)
+
+
+def by_metric(found: Sequence[Measurement]) -> dict[str, list[Measurement]]:
+    """Measurements by the name of their metric."""
+    groups: dict[str, list[Measurement]] = {}
+    for measurement in found:
+        groups.setdefault(measurement.quantity.partition(".")[0], []).append(measurement)
+    return groups

@@ -18,6 +18,7 @@ from mdprotocol.verdicts import (
     CellResult,
     CriterionResult,
     Decision,
+    Diagnosis,
     Level,
     Measurement,
     ModelVerdict,
@@ -55,7 +56,8 @@ def rows(model: str, replicas: int = 2, failed: Sequence[int] = (), missing: Seq
                 index = len(found)
                 outcome = "failed" if index in failed else "missing" if index in missing else "completed"
                 why = "broken_bond at 420 fs: bond C1-H3 is 2.1 Å, 1.9 times its start" if outcome == "failed" else ""
-                found.append(RunRow(run, model, system, SIMULATION, kelvin, replica, outcome, why))
+                time = {"completed": 10.0, "failed": 0.42}.get(outcome, math.nan)
+                found.append(RunRow(run, model, system, SIMULATION, kelvin, replica, outcome, why, time))
     return found
 
 
@@ -172,10 +174,13 @@ def troubled_verdict(model: str = "tiny") -> tuple[ModelVerdict, list[Measuremen
         CriterionResult("speed", Level.NICE, "", "inference_time.median_ms", "ms", None, 10.0, Outcome.NOT_MEASURED,
                         (), "no probe was run"),
     )  # fmt: skip
-    uses = (Recommendation("production MD", False, ("no_crash", "force_rmse"), "At 100 to 500 K."),)
-    verdict = ModelVerdict(
-        model, Decision.REJECTED, ("2 of 3 must criteria failed: no_crash, force_rmse",), criteria, uses, 18, 15, 2, 1
+    uses = (
+        Recommendation("production MD", False, ("no_crash", "force_rmse"), "At 100 to 500 K."),
+        Recommendation("not for MD", True, (), "Runs end early.", warning=True, because=("no_crash",)),
     )
+    causes = (Diagnosis("force_rmse", "broken symmetry", "the energy changes by 60 meV when the molecule is turned"),)
+    reasons = ("2 of 3 must criteria failed: no_crash, force_rmse",)
+    verdict = ModelVerdict(model, Decision.REJECTED, reasons, criteria, uses, 18, 15, 2, 1, diagnosis=causes)
     return verdict, [*crashed, *drift, *rmse, angle]
 
 
@@ -200,7 +205,9 @@ def several_report() -> Report:
         verdicts.append(verdict)
         found += [*measured, *extra]
         runs += rows(model)
-    return report(verdicts, runs, found)
+    expected = {"speed_up": {"metric": "inference_time.median_ms", "of": "original", "to": "tiny", "min": 3.0}}
+    made = report(verdicts, runs, found)
+    return dataclasses.replace(made, protocol={**made.protocol, "expectations": expected})
 
 
 def hostile_report() -> Report:
@@ -209,8 +216,9 @@ def hostile_report() -> Report:
     found = not_measured("m.q", "`|", f"because {NASTY}\x00\x1b[31m", **where, temperature=300.0)
     result = CriterionResult(NASTY, Level.MUST, NASTY, "m.q", "`|", None, 1.0, Outcome.NOT_MEASURED,
                              (CellResult(found, Outcome.NOT_MEASURED, NASTY),), NASTY)  # fmt: skip
-    verdict = ModelVerdict(NASTY, Decision.UNDECIDED, (NASTY,), (result,), (Recommendation(NASTY, False, (NASTY,)),))
-    row = RunRow("runs/x/../|", NASTY, "=HYPERLINK(1)", "@x|y", 300.0, 0, "failed", f"nan at 3 fs: {NASTY}")
+    verdict = ModelVerdict(NASTY, Decision.UNDECIDED, (NASTY,), (result,), (Recommendation(NASTY, False, (NASTY,)),),
+                           notes=(NASTY,), diagnosis=(Diagnosis(NASTY, NASTY, NASTY),))  # fmt: skip
+    row = RunRow("runs/x/../|", NASTY, "=HYPERLINK(1)", "@x|y", 300.0, 0, "failed", f"nan at 3 fs: {NASTY}", 0.003)
     made = report([verdict], [row], [found])
     return dataclasses.replace(made, name=NASTY, description=NASTY, command="run ```\n| x")
 

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mdprotocol.api import Decision, ModelVerdict, Report, RunRow, numbers, summary, tables
+from mdprotocol.api import (
+    Decision,
+    Figure,
+    Level,
+    ModelVerdict,
+    Report,
+    RunRow,
+    deployment,
+    numbers,
+    side_by_side,
+    summary,
+    tables,
+)
 from mdprotocol_plugins.reporters._blocks import Banner, Block, Bullets, Code, Grid, Heading, Paragraph, Picture, Table
 
 MOST_FAILURES = 12
 """Failed runs shown; the rest is counted by cause."""
+MOST_MEASUREMENTS = 500
+"""Measurements of one metric in the page; the file of all measurements has the rest."""
 
 MEANING = {
     Decision.APPROVED: "every must criterion passed",
@@ -28,6 +42,9 @@ GUIDE = (
 )
 
 
+LEVEL_MEANING = {Level.MUST: "these decide", Level.SHOULD: "these limit the uses", Level.NICE: "these inform"}
+
+
 def document(report: Report, *, complete: bool = False) -> Iterator[Block]:
     """The report from top to bottom.
 
@@ -36,11 +53,15 @@ def document(report: Report, *, complete: bool = False) -> Iterator[Block]:
     """
     yield Heading(f"Verdict: {report.name}", 1)
     yield from decisions(report)
-    for verdict in report.verdicts:
-        yield from criteria(verdict, several=len(report.verdicts) > 1)
+    if len(report.verdicts) > 1:
+        yield from models_side_by_side(report)
+    yield from criteria(report)
+    yield from deployment_guide(report)
     yield from what_was_run(report)
     yield from results(report)
     yield from figures(report)
+    if len(report.verdicts) > 1:
+        yield from criteria_in_full(report)
     yield from reproduce(report)
     yield Heading("How to read this")
     yield Bullets(GUIDE)
@@ -49,27 +70,44 @@ def document(report: Report, *, complete: bool = False) -> Iterator[Block]:
 
 
 def decisions(report: Report) -> Iterator[Block]:
-    """One banner a model with its recommended uses; then the models side by side."""
+    """One banner a model with its recommended uses."""
     for verdict in report.verdicts:
         yield Banner(str(verdict.decision), verdict.model, _sentence(verdict))
         if verdict.recommendations:
             yield Bullets(tuple(_uses(verdict)))
-        for note in verdict.notes:
-            yield Paragraph(f"Note: {note}")
     if not report.verdicts:
         yield Paragraph("There is no model to judge.")
-    if len(report.verdicts) > 1:
-        yield Heading("Models side by side")
-        yield Grid(summary.comparison(report))
-        yield Heading("Failure modes", 3)
-        yield from _failure_modes(report)
     if report.description:
         yield Paragraph(f"What was asked: {report.description}")
 
 
-def _failure_modes(report: Report) -> Iterator[Block]:
-    modes = summary.failure_modes(report)
+def models_side_by_side(report: Report) -> Iterator[Block]:
+    """The trade-off as a table and as a figure, what was expected, and how runs failed."""
+    yield Heading("Models side by side")
+    yield Grid(side_by_side.comparison(report))
+    expected = side_by_side.expectations(report)
+    if expected:
+        yield Heading("Expected and measured", 3)
+        yield Grid(expected)
+    for figure in report.figures():
+        if figure.png and not figure.model:
+            yield from _picture(figure)
+    yield Heading("Failure modes", 3)
+    modes = side_by_side.failure_modes(report)
     yield Grid(modes) if modes else Paragraph("No run of any model ended early.")
+
+
+def deployment_guide(report: Report) -> Iterator[Block]:
+    """What each model may be used for, and the conditions in which it held."""
+    if not report.runs:
+        return
+    yield Heading("Deployment guide")
+    yield Grid(deployment.guide(report))
+    yield Heading("Conditions, and whether the criteria judged in them passed", 3)
+    yield Grid(deployment.conditions(report))
+    yield Paragraph(
+        "Other elements, temperatures, time steps, sizes and lengths were not tested, so nothing is said of them."
+    )
 
 
 def _sentence(verdict: ModelVerdict) -> str:
@@ -86,17 +124,49 @@ def _uses(verdict: ModelVerdict) -> Iterator[tuple[str, str]]:
             continue
         blocked = ", ".join(f"{name} ({outcomes.get(name, 'NOT MEASURED')})" for name in use.blocked_by)
         state = "recommended." if use.granted else f"not recommended: {blocked or 'its requirements are not met'}."
-        yield use.use, f"{state} {use.text}".strip()
+        yield use.use, f"{state} {use.text}".strip() if use.granted else state
 
 
-def criteria(verdict: ModelVerdict, *, several: bool) -> Iterator[Block]:
-    """The table of criteria, and why those that did not pass did not."""
-    yield Heading(f"Criteria: {verdict.model}" if several else "Criteria")
-    yield Grid(tables.criteria(verdict))
+def criteria(report: Report) -> Iterator[Block]:
+    """Criteria by level, `must` first; of each model what did not pass and why."""
+    several = len(report.verdicts) > 1
+    yield Heading("Criteria")
+    if several:
+        for level in side_by_side.levels(report):
+            yield Heading(f"{level}: {LEVEL_MEANING[level]}", 3)
+            yield Grid(side_by_side.criteria(report, level))
+    for verdict in report.verdicts:
+        if not several:
+            yield from _by_level(verdict, 3)
+        yield from _not_passed(verdict, f": {verdict.model}" if several else "")
+
+
+def criteria_in_full(report: Report) -> Iterator[Block]:
+    """The criteria of each model with intervals, bounds and worst cells."""
+    for verdict in report.verdicts:
+        yield Heading(f"Criteria of {verdict.model} in full")
+        yield from _by_level(verdict, 3)
+
+
+def _by_level(verdict: ModelVerdict, heading: int) -> Iterator[Block]:
+    for level in Level:
+        found = side_by_side.at_level(verdict, level)
+        if found:
+            yield Heading(f"{level}: {LEVEL_MEANING[level]} ({side_by_side.passed(found)} passed)", heading)
+            yield Grid(tables.criteria(verdict, level))
+
+
+def _not_passed(verdict: ModelVerdict, whose: str) -> Iterator[Block]:
     obstacles = tables.obstacles(verdict)
     if obstacles:
-        yield Heading("Not passed", 3)
+        yield Heading(f"Not passed{whose}", 3)
         yield Bullets(tuple((f"{c.outcome}, {c.name} ({c.level})", why) for c, why in obstacles))
+    if verdict.diagnosis:
+        yield Heading(f"Diagnosis{whose}", 3)
+        yield Grid(tables.diagnosis(verdict))
+    if verdict.notes:
+        yield Heading(f"Notes{whose}", 3)
+        yield Bullets(tuple(("Note", note) for note in verdict.notes))
 
 
 def what_was_run(report: Report) -> Iterator[Block]:
@@ -131,7 +201,7 @@ def _failures(report: Report) -> Iterator[Block]:
 
 def _causes(failed: list[RunRow]) -> str:
     """`3 nan, 2 broken_bond`: the cause is what stands before the time."""
-    names = [summary.cause(row) for row in failed]
+    names = [side_by_side.cause(row) for row in failed]
     return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
 
 
@@ -149,20 +219,24 @@ def results(report: Report) -> Iterator[Block]:
 
 
 def figures(report: Report) -> Iterator[Block]:
-    """All figures; those that could not be drawn are named with the reason."""
+    """The figures of each model (those of all models stand above); those that could not be drawn, with the reason."""
     drawn = report.figures()
     if not drawn:
         return
     yield Heading("Figures")
     for figure in drawn:
-        if figure.png:
-            yield Heading(figure.title, 3)
-            yield Picture(figure)
-            yield Paragraph(figure.caption)
+        if figure.png and (figure.model or len(report.verdicts) < 2):
+            yield from _picture(figure)
     missing = tuple((figure.title, figure.missing) for figure in drawn if not figure.png)
     if missing:
         yield Heading("Figures left out", 3)
         yield Bullets(missing)
+
+
+def _picture(figure: Figure) -> Iterator[Block]:
+    yield Heading(figure.title, 3)
+    yield Picture(figure)
+    yield Paragraph(figure.caption)
 
 
 def reproduce(report: Report) -> Iterator[Block]:
@@ -177,16 +251,20 @@ def reproduce(report: Report) -> Iterator[Block]:
         yield Paragraph(f"Warning of the plan: {warning}")
     yield Paragraph(
         "The resolved protocol is in protocol.yaml, every run's trajectory in runs/, every number in measurements.nc. "
-        ""
         "Judge them again, with other criteria if you like and without simulating: mdprotocol judge, with this folder."
     )
 
 
 def appendix(report: Report) -> Iterator[Block]:
-    """Every measurement and every run."""
+    """Every measurement, a table a metric, and every run."""
     yield Heading("Everything that was measured")
-    measured = tables.measurements(report.measurements)
-    yield Grid(measured, folded=f"{len(measured.rows)} measurements")
+    yield Paragraph(
+        f"{len(report.measurements)} measurements, by metric; measurements.nc holds those of each run as well."
+    )
+    for metric, found in tables.by_metric(report.measurements).items():
+        rest = len(found) - MOST_MEASUREMENTS
+        shown = f"{metric}: {len(found)} measurements" + (f", the first {MOST_MEASUREMENTS} shown" if rest > 0 else "")
+        yield Grid(tables.measurements(found[:MOST_MEASUREMENTS]), folded=shown)
     columns = ("run", "outcome", "cause, time, detail")
     runs = Table(columns, tuple((row.run, row.outcome, row.failure or numbers.MISSING) for row in report.runs))
     yield Grid(runs, folded=f"{len(runs.rows)} runs")

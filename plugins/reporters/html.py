@@ -9,7 +9,7 @@ from typing import Literal
 
 import jinja2
 
-from mdprotocol.api import Report, Reporter, escape
+from mdprotocol.api import Decision, Outcome, Report, Reporter, escape
 from mdprotocol_plugins.reporters._document import document
 
 
@@ -24,10 +24,17 @@ class HtmlReporter(Reporter):
         return {"report.html": escape.xml(page).encode()}
 
 
+def verdict_class(cell: str) -> str:
+    """Class of a cell that starts with an outcome or a decision, which gives it its colour; else empty."""
+    word = cell.partition(":")[0]
+    return word.partition(" ")[0] if word in {*Outcome, *Decision} else ""
+
+
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
+    environment.filters["verdict"] = verdict_class
     source = resources.files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)

@@ -7,9 +7,11 @@
         model, decision, reasons, notes
         runs             {planned, completed, failed, missing}
         recommendations  [{use, granted, blocked_by, text, warning, because}]
+        diagnosis        [{criterion, cause, evidence}]
         criteria         [{name, level, description, quantity, units, minimum, maximum, outcome, reason, cells}]
             cells            worst first: a measurement, and {outcome, advice}
-    runs             [{run, model, system, simulation, temperature_K, replica, outcome, failure}]
+    expectations     [{name, metric, of, to, minimum, maximum, measured, outcome, by_system}]: ratios between models
+    runs             [{run, model, system, simulation, temperature_K, replica, outcome, failure, time_ps}]
     measurements     [{quantity, units, where, value, standard_error, low, high, confidence, samples, runs, reason}]
     figures          relative paths
     provenance       versions, hardware, seed, checkpoints, commit
@@ -25,7 +27,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from mdprotocol.api import CriterionResult, Measurement, ModelVerdict, Report, Reporter
+from mdprotocol.api import CriterionResult, Measurement, ModelVerdict, Report, Reporter, side_by_side
 
 SCHEMA_VERSION = 1
 
@@ -47,6 +49,7 @@ def content(report: Report) -> dict[str, Any]:
         "protocol": {"name": report.name, "description": report.description},
         "command": report.command,
         "models": [_model(verdict) for verdict in report.verdicts],
+        "expectations": [dataclasses.asdict(found) for found in side_by_side.expected_ratios(report)],
         "runs": [dataclasses.asdict(row) for row in report.runs],
         "measurements": [_measurement(found) for found in report.measurements],
         "figures": [figure.path for figure in report.figures() if figure.png],
@@ -62,6 +65,7 @@ def _model(verdict: ModelVerdict) -> dict[str, Any]:
         "notes": list(verdict.notes),
         "runs": {name: getattr(verdict, f"runs_{name}") for name in ("planned", "completed", "failed", "missing")},
         "recommendations": [dataclasses.asdict(use) for use in verdict.recommendations],
+        "diagnosis": [dataclasses.asdict(found) for found in verdict.diagnosis],
         "criteria": [_criterion(criterion) for criterion in verdict.criteria],
     }
 

@@ -6,12 +6,13 @@ import functools
 from collections.abc import Mapping
 from typing import Literal
 
-from mdprotocol.api import Report, Reporter, escape
+from mdprotocol.api import Decision, Outcome, Report, Reporter, escape
 from mdprotocol_plugins.reporters._blocks import Banner, Block, Bullets, Code, Grid, Heading, Paragraph, Picture, Table
 from mdprotocol_plugins.reporters._document import document
 
 CODE_COLUMNS = {"run", "criterion", "quantity"}
 """Columns whose cells are names to type."""
+STRIKING = {*Outcome, *Decision} - {Outcome.PASS}
 
 
 class MarkdownReporter(Reporter):
@@ -76,6 +77,5 @@ def table(content: Table) -> str:
 def _cell(column: str, text: str) -> str:
     if column in CODE_COLUMNS:
         return escape.markdown_code(text)
-    if column == "outcome":
-        return text if text == "PASS" else f"**{text}**"
-    return escape.markdown(text)
+    plain = escape.markdown(text)
+    return f"**{plain}**" if text in STRIKING else plain

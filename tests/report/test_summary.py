@@ -1,4 +1,4 @@
-"""Key numbers by system and temperature, models side by side, and what is needed to repeat it."""
+"""Key numbers by system and temperature, and what is needed to repeat it."""
 
 import dataclasses
 
@@ -28,22 +28,6 @@ def test_a_metric_with_a_name_of_its_own_is_recognised():
     protocol = {**report.protocol, "metrics": {"mine": {"type": "force_error"}}}
     renamed = dataclasses.replace(report, measurements=named, protocol=protocol)
     assert summary.summary(renamed, "original") == summary.summary(report, "original")
-
-
-def test_models_side_by_side():
-    table = summary.comparison(reports.several_report())
-    rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
-    assert rows["original"]["parameters"] == "427,009"
-    assert rows["original"]["speed-up"] == "1.00×"
-    assert rows["tiny"]["speed-up"] == "2.50×"
-    assert rows["tiny"]["time a step (slowest system)"] == "1.60 ± 0.10 ms"
-    assert rows["tiny"]["force RMSE (worst cell)"] == "0.450 ± 0.010 eV/Å"
-    assert rows["tiny"]["decision"] == "REJECTED"
-
-
-def test_side_by_side_without_measurements_has_dashes():
-    table = summary.comparison(reports.empty_report())
-    assert table.rows == (("ghost", "UNDECIDED", *["—"] * 7, "0 of 0", "nothing"),)
 
 
 def test_facts_for_repeating_it():

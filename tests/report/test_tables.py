@@ -12,10 +12,9 @@ def row(table, first):
 
 def test_a_criterion_is_told_by_its_worst_cell():
     verdict, _ = reports.troubled_verdict()
-    found = row(tables.criteria(verdict), "force_rmse")
+    found = row(tables.criteria(verdict, Level.MUST), "force_rmse")
     assert found == {
         "criterion": "force_rmse",
-        "level": "must",
         "measured": "0.450 ± 0.010 eV/Å",
         "95 % interval": "0.430 to 0.470",
         "bound": "≤ 0.2 eV/Å",
@@ -27,7 +26,7 @@ def test_a_criterion_is_told_by_its_worst_cell():
 
 def test_a_criterion_without_cells_has_dashes():
     verdict, _ = reports.troubled_verdict()
-    found = row(tables.criteria(verdict), "speed")
+    found = row(tables.criteria(verdict, Level.NICE), "speed")
     assert (found["measured"], found["outcome"], found["worst cell"]) == ("—", "NOT MEASURED", "—")
 
 
@@ -55,8 +54,9 @@ def test_simulations_are_told_in_steps_and_counted():
 
 def test_a_list_of_time_steps_is_found_by_its_expanded_name():
     report = reports.sound_report()
-    assert tables._settings(report, "timestep_2fs") == ("10 ps = 5,000 steps of 2 fs", "velocity_verlet")
-    assert tables._settings(report, "unknown") == ("—", "—")
+    assert tables.length_and_integrator(report, "timestep_2fs") == ("10 ps = 5,000 steps of 2 fs", "velocity_verlet")
+    assert tables.length_and_integrator(report, "unknown") == ("—", "—")
+    assert tables.settings_of(report, "timestep_2fs") == (2.0, 10.0, "velocity_verlet")
 
 
 def test_a_failed_run_is_the_worst_run_and_then_the_one_furthest_beyond_a_must_bound():
@@ -69,7 +69,7 @@ def test_a_failed_run_is_the_worst_run_and_then_the_one_furthest_beyond_a_must_b
 
 def test_crashes_are_counted_among_the_runs():
     verdict, _ = reports.troubled_verdict()
-    assert row(tables.criteria(verdict), "no_crash")["measured"] == "1 of 2"
+    assert row(tables.criteria(verdict, Level.MUST), "no_crash")["measured"] == "1 of 2"
 
 
 def test_without_failures_the_run_nearest_to_a_must_bound_is_the_worst():
@@ -91,3 +91,27 @@ def test_the_measurement_table_has_a_column_for_every_dim_and_the_reasons():
     assert len(table.rows) == len(found)
     assert row(table, "force_error.angle")["note"] == "no reference forces"
     assert verdict.model in table.rows[0]
+
+
+def test_a_table_holds_the_criteria_of_one_level():
+    verdict, _ = reports.troubled_verdict()
+    assert [cells[0] for cells in tables.criteria(verdict, Level.SHOULD).rows] == ["angle"]
+
+
+def test_dims_of_a_metric_of_its_own_share_a_column():
+    found = [
+        reports.measurement("force_error.rmse_by_element", "eV/Å", 0.1, 0.01, model="m", system="water", element="H"),
+        reports.measurement("bond_lengths.by_bond", "Å", 0.02, 0.001, model="m", system="water", bond="O1-H2"),
+        reports.measurement("resources.parameters", "1", 3.0, 0.0, model="m"),
+    ]
+    table = tables.measurements(found)
+    assert table.columns[:4] == ("quantity", "model", "system", "at")
+    assert [cells[3] for cells in table.rows] == ["element H", "bond O1-H2", ""]
+    assert {len(cells) for cells in table.rows} == {len(table.columns)}
+    assert list(tables.by_metric(found)) == ["force_error", "bond_lengths", "resources"]
+
+
+def test_the_diagnosis_names_cause_and_evidence():
+    verdict, _ = reports.troubled_verdict()
+    assert row(tables.diagnosis(verdict), "force_rmse")["cause"] == "broken symmetry"
+    assert not tables.diagnosis(reports.sound_verdict()[0])

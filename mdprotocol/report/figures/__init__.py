@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mdprotocol.components import Figure, Report
 from mdprotocol.report import escape
-from mdprotocol.report.figures import models, overview, parity, structures, style, timelines
+from mdprotocol.report.figures import models, overview, parity, structures, style, survival, timelines
 from mdprotocol.report.figures.series import Material, NothingToDraw
 
 
@@ -69,7 +69,7 @@ def draw_all(report: Report) -> tuple[Figure, ...]:
     """Figures of each model, then those of all models together."""
     with style.styled():
         each = [figure for verdict in report.verdicts for figure in _of_model(Material(report, verdict))]
-        return (*_side_by_side(report), *each, *_speed(report))
+        return (*_side_by_side(report), *_survival(report), *each, *_speed(report))
 
 
 def _of_model(material: Material) -> Iterator[Figure]:
@@ -88,6 +88,17 @@ def _side_by_side(report: Report) -> Iterator[Figure]:
             "Accuracy against speed",
             "Worst force error against the time of one step; lower left is better, the colour is the decision.",
             lambda: models.trade_off(report),
+        )
+
+
+def _survival(report: Report) -> Iterator[Figure]:
+    if any(row.outcome == "failed" for row in report.runs):
+        yield _figure(
+            "figures/survival.png",
+            "Survival of the runs",
+            "Kaplan-Meier estimate of the share of runs that are still going, over all systems (and temperatures) of a "
+            "simulation, with its 95 % interval; marks: the cause of each failure.",
+            lambda: survival.survival(report),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mdprotocol.components import Report
-from mdprotocol.report import summary
+from mdprotocol.report import side_by_side, summary
 from mdprotocol.report.figures import style
 from mdprotocol.report.figures.series import NothingToDraw
 from mdprotocol.verdicts import Measurement
@@ -105,4 +105,4 @@ def _worst_rmse(report: Report, model: str) -> float:
 
 
 def _slowest(report: Report, model: str) -> float:
-    return max((m.value for m in summary.single_molecule_times(report, model)), default=math.nan)
+    return max((m.value for m in side_by_side.step_times(report, model)), default=math.nan)

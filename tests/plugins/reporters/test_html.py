@@ -73,7 +73,7 @@ def test_names_are_shown_not_run(made):
 def test_every_measurement_is_there(made):
     report = made("troubled")
     page = Page(source_of(report))
-    assert f"{len(report.measurements)} measurements" in page.texts
+    assert f"{len(report.measurements)} measurements, by metric" in " ".join(page.texts)
     rows = sum(tag == "tr" for tag, _ in page.tags)
     assert rows > len(report.measurements) + len(report.runs)
 

@@ -19,10 +19,13 @@ def test_the_keys_are_those_of_the_documented_schema(report):
     found = load(report)
     assert found["schema_version"] == 1
     assert list(found) == [
-        "schema_version", "protocol", "command", "models", "runs", "measurements", "figures", "provenance",
+        "schema_version", "protocol", "command", "models", "expectations", "runs", "measurements", "figures",
+        "provenance",
     ]  # fmt: skip
     for model in found["models"]:
-        assert list(model) == ["model", "decision", "reasons", "notes", "runs", "recommendations", "criteria"]
+        assert list(model) == [
+            "model", "decision", "reasons", "notes", "runs", "recommendations", "diagnosis", "criteria",
+        ]  # fmt: skip
         assert set(model["runs"]) == {"planned", "completed", "failed", "missing"}
         for criterion in model["criteria"]:
             assert list(criterion) == [
@@ -57,3 +60,10 @@ def test_every_model_has_its_decision(made):
 
 def test_unusual_values_become_plain():
     assert finite({1: [np.float64("nan"), np.int64(3), float("inf"), True, None]}) == {"1": [None, 3, None, True, None]}
+
+
+def test_expectations_and_diagnoses_are_there(made):
+    (found,) = load(made("several"))["expectations"]
+    assert (found["name"], found["measured"], found["outcome"]) == ("speed_up", 2.5, "below")
+    tiny = next(model for model in load(made("several"))["models"] if model["model"] == "tiny")
+    assert tiny["diagnosis"][0]["cause"] == "broken symmetry"

@@ -31,6 +31,7 @@ def test_it_tells_what_a_reviewer_asks_in_order(made):
     assert headings == [
         "REJECTED: tiny",
         "Criteria",
+        "Deployment guide",
         "What was run",
         "Results by system and temperature",
         "Figures",
@@ -40,8 +41,44 @@ def test_it_tells_what_a_reviewer_asks_in_order(made):
 
 
 def test_measured_and_bound_and_outcome_stand_in_one_row(made):
-    row = "| `force_rmse` | must | 0.450 ± 0.010 eV/Å | 0.430 to 0.470 | ≤ 0.2 eV/Å | **FAIL** | 8 of 9 |"
+    row = "| `force_rmse` | **FAIL** | 0.450 ± 0.010 eV/Å | 0.430 to 0.470 | ≤ 0.2 eV/Å | 8 of 9 |"
     assert row in text_of(made("troubled"))
+
+
+def test_criteria_stand_by_level_must_first(made):
+    headings = re.findall(r"^### (.*)$", text_of(made("troubled")), re.MULTILINE)
+    assert headings[:5] == [
+        "must: these decide (0 of 3 passed)",
+        "should: these limit the uses (0 of 1 passed)",
+        "nice: these inform (0 of 1 passed)",
+        "Not passed",
+        "Diagnosis",
+    ]
+
+
+def test_a_diagnosis_is_shown_where_there_is_one(made):
+    assert "| `force_rmse` | broken symmetry | the energy changes by 60 meV" in text_of(made("troubled"))
+    assert "Diagnosis" not in text_of(made("sound"))
+
+
+def test_a_warning_says_what_brought_it(made):
+    assert "- **not for MD:** because no_crash failed. Runs end early." in text_of(made("troubled"))
+    assert "not for MD" not in text_of(made("sound"))
+
+
+def test_several_models_are_compared_before_the_criteria(made):
+    text = text_of(made("several"))
+    places = [text.index(part) for part in ("## APPROVED: original", "## REJECTED: tiny", "Models side by side",
+              "| speed_up", "## Criteria", "## Deployment guide", "## Criteria of tiny in full")]  # fmt: skip
+    assert places == sorted(places)
+
+
+def test_fifty_criteria_stay_one_row_each(made):
+    report = made("troubled")
+    verdict = report.verdicts[0]
+    many = tuple(dataclasses.replace(verdict.criteria[k % 5], name=f"c{k:02}") for k in range(50))
+    text = text_of(dataclasses.replace(report, verdicts=(dataclasses.replace(verdict, criteria=many),)))
+    assert len(re.findall(r"^\| `c\d\d` \|", text, re.MULTILINE)) == 50
 
 
 def test_failures_have_cause_and_time(made):
