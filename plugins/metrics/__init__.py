@@ -27,6 +27,7 @@ from mdprotocol_plugins.metrics.short_range_wall import ShortRangeWall
 from mdprotocol_plugins.metrics.size_consistency import SizeConsistency
 from mdprotocol_plugins.metrics.smoothness import Smoothness
 from mdprotocol_plugins.metrics.stability import Stability
+from mdprotocol_plugins.metrics.stress import Stress
 from mdprotocol_plugins.metrics.survival import Survival
 from mdprotocol_plugins.metrics.symmetry import Symmetry
 from mdprotocol_plugins.metrics.temperature import Temperature
@@ -72,4 +73,5 @@ def mdprotocol_metrics() -> list[type[Metric]]:
         KineticEnergyDistribution,
         Survival,
         UsableTimestep,
+        Stress,
     ]

@@ -44,8 +44,8 @@ class UsableTimestep(ProbeMetric):
 
     Velocity Verlet is stable up to dt = 2/w, w the fastest angular frequency, and below it the total energy scatters
     by q/(1 - q) of the kinetic energy, q = (w dt)²/4 (for an oscillator it keeps K + (1 - q) V exactly; Leimkuhler and
-    Reich 2004, Simulating Hamiltonian Dynamics, section 4.2): 14 % at 1 fs for an O-H bond. The speed is that of the engine's steps with one molecule on this machine, model and
-    integrator together, on the system examined.
+    Reich 2004, Simulating Hamiltonian Dynamics, section 4.2): 14 % at 1 fs for an O-H bond. The
+    speed is that of the engine's steps with one molecule on this machine, model and integrator together.
     """
 
     type: Literal["usable_timestep"] = "usable_timestep"

@@ -8,7 +8,7 @@ import importlib.metadata
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -82,7 +82,10 @@ class AseForceField(ForceField):
                     energy[b], forces[own] = _evaluated(atoms, x[own])
                 except Exception as error:  # a calculator may raise anything; it ends this copy only
                     errors[b] = f"{type(error).__name__}: {_short(error)}"
-            return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces), errors)
+            stress = (
+                None if errors or not _gives_stress(copies) else lambda: torch.from_numpy(_stresses(copies, x, slices))
+            )
+            return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces), errors, stress)
 
         return evaluate
 
@@ -134,6 +137,17 @@ def _evaluated(atoms: Atoms, positions: np.ndarray) -> tuple[float, np.ndarray]:
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
         raise ValueError("energy or forces are not finite")
     return energy, forces
+
+
+def _gives_stress(copies: Sequence[Atoms]) -> bool:
+    return all(atoms.pbc.all() and "stress" in getattr(atoms.calc, "implemented_properties", ()) for atoms in copies)
+
+
+def _stresses(copies: Sequence[Atoms], positions: np.ndarray, slices: Sequence[slice]) -> np.ndarray:
+    """(B, 3, 3) eV/Å³ at positions (N, 3), to which the copies may have to return."""
+    for atoms, own in zip(copies, slices, strict=True):
+        atoms.positions[:] = positions[own]
+    return np.stack([np.asarray(atoms.get_stress(voigt=False, apply_constraint=False)) for atoms in copies])
 
 
 def network_size(calculator: Any) -> tuple[int, int]:

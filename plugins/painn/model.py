@@ -127,13 +127,21 @@ class PainnForceField(ForceField):
         numbers = torch.from_numpy(topology.numbers).to(device)
         owner = torch.from_numpy(topology.owner).to(device)
         copies = topology.copies
+        volumes = torch.from_numpy(np.abs(np.linalg.det(topology.cells))).to(device)
 
         def evaluate(positions: torch.Tensor) -> Evaluation:
             pairs, shifts = neighbours(positions)
             where = positions.to(device=device, dtype=torch.float64)
             energy, forces = network.energy_and_forces(numbers, where, pairs, owner, copies, shifts)
             _spoil_broken(where, owner, energy, forces)
-            return Evaluation(energy.to(positions.device), forces.to(positions.device))
+
+            def stress() -> torch.Tensor:
+                assert shifts is not None
+                gradient = network.strain_gradient(numbers, where, pairs, owner, copies, shifts)
+                return (gradient / volumes[:, None, None]).to(positions.device)
+
+            offered = stress if bool(topology.pbc.all()) else None
+            return Evaluation(energy.to(positions.device), forces.to(positions.device), stress=offered)
 
         return evaluate
 

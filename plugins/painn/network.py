@@ -156,6 +156,21 @@ class PaiNN(nn.Module):
         (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=training)
         return (energy if training else energy.detach()), -gradient
 
+    def strain_gradient(
+        self, numbers: Tensor, positions: Tensor, pairs: Tensor, molecule: Tensor, molecules: int, shifts: Tensor
+    ) -> Tensor:
+        """(M, 3, 3) eV: dE/de of x -> (1 + e) x, positions and cell together, symmetric by averaging.
+
+        Knuth, Carbogno, Atalla, Blum, Scheffler, Comput. Phys. Commun. 190, 33 (2015), eq. 2. Arguments as in `energy`.
+        """
+        strain = positions.new_zeros(molecules, 3, 3, requires_grad=True)
+        deform = torch.eye(3, dtype=positions.dtype, device=positions.device) + 0.5 * (strain + strain.mT)
+        moved = torch.einsum("nab,nb->na", deform[molecule], positions.detach())
+        images = torch.einsum("pab,pb->pa", deform[molecule[pairs[0]]], shifts)
+        energy = self.energy(numbers, moved, pairs, molecule, molecules, images)
+        (gradient,) = torch.autograd.grad(energy.sum(), strain)
+        return gradient
+
     def _near(self, positions: Tensor, pairs: Tensor, shifts: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         i, j = pairs
         vector = positions[j] - positions[i]
