@@ -22,6 +22,15 @@ def runs(failed, censored):
     ]
 
 
+def without_datasets(report):
+    """The other figures have nothing to draw from, which saves their time."""
+
+    def refuse(run):
+        raise OSError("not read here")
+
+    return dataclasses.replace(report, open_run=refuse)
+
+
 def test_estimate_is_the_textbooks():
     """Kalbfleisch and Prentice (1980), table 1.1 and section 1.4: 0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448."""
     time, share, low, high = survival.kaplan_meier(runs(FAILED, CENSORED))
@@ -44,9 +53,9 @@ def test_where_everything_failed_the_share_ends_at_zero():
 
 
 def test_it_is_drawn_where_runs_failed_and_only_there():
-    drawn = {figure.path: figure for figure in draw_all(reports.troubled_report())}
+    drawn = {figure.path: figure for figure in draw_all(without_datasets(reports.troubled_report()))}
     assert drawn["figures/survival.png"].png
-    assert "figures/survival.png" not in {figure.path for figure in draw_all(reports.sound_report())}
+    assert "figures/survival.png" not in {f.path for f in draw_all(without_datasets(reports.sound_report()))}
     with pytest.raises(NothingToDraw):
         survival.survival(reports.sound_report())
 
