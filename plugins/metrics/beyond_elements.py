@@ -147,6 +147,6 @@ def _dataset(rows: Iterable[tuple[int, int, bool, bool, int, float, float]]) -> 
         "force_error": ("swap", error, {"units": "eV²/Å²", "long_name": "squared error against the teacher"}),
         "force_size": ("swap", size, {"units": "eV²/Å²", "long_name": "squared forces of the teacher"}),
     }
-    coordinates = {"site": ("swap", site), "element": ("swap", element)}
+    coordinates = {"site": ("swap", site, {"units": "1"}), "element": ("swap", element, {"units": "1"})}
     symbols = ("swap", [chemical_symbols[z] for z in element])
     return xr.Dataset(variables, {**coordinates, "symbol": symbols})
