@@ -100,8 +100,9 @@ def test_an_energy_jump_at_the_cutoff_shows_its_size(size_eV: float) -> None:
 
 
 def test_half_precision_shows_as_steps() -> None:
-    half = on_answer(lambda found, x, t: dataclasses.replace(found, energy=found.energy.half().double()))
-    assert measured(SMALL, Faulty(Atomistic(), half), WATER)["energy_jump"] > 1
+    """Numbers from 16 to 32 are 2⁻⁶ apart in float16."""
+    half = on_answer(lambda found, x, t: dataclasses.replace(found, energy=(found.energy - 24).half().double()))
+    assert measured(SMALL, Faulty(Atomistic(), half), WATER)["energy_jump"] == pytest.approx(15.625, rel=0.1)
 
 
 def test_wrong_forces_alone_are_no_jump() -> None:
