@@ -38,7 +38,7 @@ class Cost:
 
 COSTS: dict[str, Cost] = {
     "painn": Cost(call=1e-3, atom=1.5e-5),
-    "painn, periodic": Cost(call=8e-3, atom=2e-4),
+    "painn, periodic": Cost(call=1e-3, atom=6e-5),
     "ase": Cost(copy=1e-3, atom=1e-4),
     "tblite": Cost(copy=2e-4, pair=1.5e-5),
 }

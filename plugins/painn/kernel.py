@@ -1,4 +1,4 @@
-"""PaiNN on a CPU, fused: energies and analytic forces of small molecules, one thread, no torch after loading.
+"""PaiNN on a CPU, fused: energies, analytic forces and virials, one thread, no torch after loading.
 
 The network is the one of `network` (same equations, same state-dict names). Three things make it fast:
 
@@ -14,12 +14,13 @@ what else is in the batch, to the last bit.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from ase.data import covalent_radii
+
+from mdprotocol_plugins.painn.evaluator import FusedEvaluator, ListPairs, aligned
 
 COARSEST_A, FINEST_A = 0.01, 0.0025
 """Intervals of the table, Å, that are tried by halving; the error of the derivative goes with the third power."""
@@ -28,10 +29,6 @@ SLOPE_ERROR = 4e-6
 taken. Force errors came out at about a tenth of it times the largest force (see tests): 1e-5 eV/Å at 10 eV/Å."""
 SHORTEST_A = 0.4
 """Half the shortest bond: the accuracy of the table is asked for from here on."""
-CHUNK_ATOMS = 24
-"""Molecules are taken together up to about so many atoms, so that weights are read from memory less often."""
-
-Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class KernelUnavailable(RuntimeError):
@@ -153,66 +150,37 @@ class FusedKernel:
     """
 
     def __init__(self, state: Mapping[str, np.ndarray], architecture: SizesLike) -> None:
-        self._loops = _loops()
+        self.loops = _loops()
         self.architecture = architecture
-        panel = self._loops.PANEL
-        self._hidden = -(-architecture.hidden // panel) * panel
-        self._read = -(-(architecture.hidden // 2) // panel) * panel
-        self._intervals = _choose_intervals(state, architecture)
-        self._table = self._tabulate(state)
-        self._weights, self._where = self._pack(state)
+        panel = self.loops.PANEL
+        self.hidden = -(-architecture.hidden // panel) * panel
+        self.read = -(-(architecture.hidden // 2) // panel) * panel
+        self.intervals = _choose_intervals(state, architecture)
+        self.table = self._tabulate(state)
+        self.weights, self.where = self._pack(state)
         elements = np.asarray(architecture.elements)
-        self._charges = elements.astype(np.float64)
+        self.charges = elements.astype(np.float64)
         radii = np.asarray(covalent_radii, dtype=np.float64)[elements]
-        self._ranges = radii[:, None] + radii[None, :]
+        self.ranges = radii[:, None] + radii[None, :]
         offset = float(np.asarray(state["readout.2.bias"])[0])
-        self._shift = np.asarray(state["atomic_energy"], dtype=np.float64) + offset
+        self.shift = np.asarray(state["atomic_energy"], dtype=np.float64) + offset
 
-    def prepare(self, numbers: np.ndarray, offsets: np.ndarray) -> Evaluate:
-        """A function from positions (N, 3) Å, float64, to energies (M,) eV and forces (N, 3) eV/Å, both float64.
+    def prepare(self, numbers: np.ndarray, offsets: np.ndarray, pairs: ListPairs | None = None) -> FusedEvaluator:
+        """What takes positions (N, 3) Å, float64, and gives energies (M,) eV and forces (N, 3) eV/Å, both float64.
 
-        Boundaries are open. The function owns its workspace: call it from one thread at a time.
+        It owns its workspace: call it from one thread at a time.
 
         Args:
             numbers: (N,) atomic numbers, molecules one after the other.
             offsets: (M + 1,) first atom of each molecule, and N.
+            pairs: the pairs to look at, for positions; all pairs of each molecule, without images, where absent.
         """
-        loops = self._loops
-        offsets = np.ascontiguousarray(offsets, dtype=np.int64)
-        species = self._species(np.asarray(numbers))
-        counts = np.diff(offsets)
-        chunks = _chunks(counts)
-        atoms = max((int(offsets[b] - offsets[a]) for a, b in itertools.pairwise(chunks)), default=0)
-        bonds = counts * (counts - 1) // 2
-        pairs = max((int(bonds[a:b].sum()) for a, b in itertools.pairwise(chunks)), default=0)
-        widths = np.array(loops.workspace_widths(self._hidden, self._read, self.architecture.blocks), dtype=np.int64)
-        work = _aligned(int(widths.sum()) * max(atoms, 1))
-        starts_in_work, atomic = np.zeros_like(widths), np.zeros(max(atoms, 1), dtype=np.float64)
-        index = np.zeros((max(pairs, 1), 3), dtype=np.int64)
-        geometry = np.zeros(max(pairs, 1) * loops.GEOMETRY, dtype=np.float32)
-        slopes = np.zeros((max(pairs, 1), 6), dtype=np.float64)
-        sizes = np.array([self._hidden, self._read, self.architecture.blocks, self._intervals], dtype=np.int64)
-        cell = np.array([self.interval_A, self.architecture.cutoff_A], dtype=np.float64)
-        starts = np.array(chunks, dtype=np.int64)
-
-        def evaluate(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            x = np.ascontiguousarray(positions, dtype=np.float64)
-            if x.shape != (len(species), 3):
-                raise ValueError(f"positions have shape {x.shape}; prepared for ({len(species)}, 3)")
-            energy, forces = np.empty(len(counts)), np.empty_like(x)
-            loops.step(
-                x, species, offsets, starts, sizes, cell, self._charges, self._ranges, self._shift, self._table,
-                self._weights, self._where, work, widths, starts_in_work, atomic, index, geometry, slopes,
-                energy, forces,
-            )  # fmt: skip
-            return energy, forces
-
-        return evaluate
+        return FusedEvaluator(self, self._species(np.asarray(numbers)), offsets, pairs)
 
     @property
     def interval_A(self) -> float:
         """Interval of the radial table, Å."""
-        return self.architecture.cutoff_A / self._intervals
+        return self.architecture.cutoff_A / self.intervals
 
     def _species(self, numbers: np.ndarray) -> np.ndarray:
         """(N,) index of each atom's element."""
@@ -228,17 +196,17 @@ class FusedKernel:
 
     def _tabulate(self, state: Mapping[str, np.ndarray]) -> np.ndarray:
         """The table: per block, interval and group of channels the columns of `tables`."""
-        sizes, lanes = self.architecture, self._loops.LANES
-        intervals = self._intervals
+        sizes, lanes = self.architecture, self.loops.LANES
+        intervals = self.intervals
         found = []
         for block in range(sizes.blocks):
             distance = np.linspace(0.0, sizes.cutoff_A, intervals + 1)
             value, slope = radial_filters(state, block, distance, sizes.radial, sizes.cutoff_A)
             ends = np.stack([value[:-1], value[1:]]), np.stack([slope[:-1], slope[1:]])
             cubics = hermite(*ends, self.interval_A)
-            padded = np.zeros((4, intervals, 3, self._hidden), dtype=np.float32)
+            padded = np.zeros((4, intervals, 3, self.hidden), dtype=np.float32)
             padded[..., : sizes.hidden] = cubics.reshape(4, intervals, 3, sizes.hidden)
-            grouped = padded.reshape(4, intervals, 3, self._hidden // lanes, lanes).transpose(1, 3, 2, 0, 4)
+            grouped = padded.reshape(4, intervals, 3, self.hidden // lanes, lanes).transpose(1, 3, 2, 0, 4)
             found.append(grouped.ravel())
         return _aligned_copy(np.concatenate(found))
 
@@ -258,7 +226,7 @@ class FusedKernel:
     def _regions(self, state: Mapping[str, np.ndarray], block: int) -> list[np.ndarray]:
         """One block's parts in the order of the regions named in `tables`; readout and embedding with block 0."""
         h, r = self.architecture.hidden, self.architecture.hidden // 2
-        big, small = self._hidden, self._read
+        big, small = self.hidden, self.read
 
         def matrix(name: str, out: tuple[int, int, int], into: tuple[int, int, int]) -> np.ndarray:
             return _pad(_pad(np.asarray(state[name], dtype=np.float32), *out, axis=0), *into, axis=1)
@@ -278,7 +246,7 @@ class FusedKernel:
     def _panels(self, matrix: np.ndarray) -> np.ndarray:
         """(K, N) in panels of columns, each contiguous row by row."""
         depth, columns = matrix.shape
-        panel = self._loops.PANEL
+        panel = self.loops.PANEL
         return np.ascontiguousarray(matrix.reshape(depth, columns // panel, panel).transpose(1, 0, 2)).ravel()
 
 
@@ -291,25 +259,7 @@ def _pad(array: np.ndarray, groups: int, size: int, padded: int, axis: int) -> n
     return np.pad(split, room).reshape(*shape[:axis], groups * padded, *shape[axis + 1 :])
 
 
-def _chunks(counts: np.ndarray) -> list[int]:
-    """First molecule of each chunk, and the number of molecules."""
-    starts, atoms = [0], 0
-    for molecule, count in enumerate(counts):
-        if atoms and atoms + count > CHUNK_ATOMS:
-            starts.append(molecule)
-            atoms = 0
-        atoms += int(count)
-    return [*starts, len(counts)] if len(counts) else [0]
-
-
-def _aligned(count: int) -> np.ndarray:
-    """(count,) float32 zeros that start at a cache line, so that no vector straddles two."""
-    raw = np.zeros(count + 16, dtype=np.float32)
-    start = (-raw.ctypes.data % 64) // 4
-    return raw[start : start + count]
-
-
 def _aligned_copy(array: np.ndarray) -> np.ndarray:
-    copy = _aligned(len(array))
+    copy = aligned(len(array))
     copy[:] = array
     return copy

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from mdprotocol.api import Evaluation, Evaluator, ForceField, Model, Structure, StructureError, Topology, UsageError
 from mdprotocol_plugins.painn.checkpoint import Card, card_path, load_checkpoint
+from mdprotocol_plugins.painn.evaluator import FARTHEST_A, FusedEvaluator
 from mdprotocol_plugins.painn.flops import evaluation_flops
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
     from mdprotocol_plugins.painn.network import PaiNN
 
-LARGEST_FUSED = 100
-"""Atoms; beyond it the fused kernel's loop over all pairs does not pay."""
 FUSED_TOLERANCE = 1e-3
 """Largest difference of a force component from plain torch in float64, eV/Å, where forces are of 10 eV/Å."""
+LATTICE_ATOMS, LARGEST_CHECKED = 40, 250
+"""Most atoms of the lattice below, and of a system whose first answer is checked: plain float64 takes time and memory."""
 CHECK_SPACING_A = 1.2
 """Of the shaken lattice on which the fused kernel is checked: about a bond, with all longer distances too."""
 
@@ -37,7 +38,7 @@ class PainnModel(Model):
     dtype: Literal["float32", "float64"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     kernel: Literal["auto", "fused", "torch"] = "auto"
-    """`fused`: the compiled CPU kernel (float32, open boundaries); `auto` takes it where it agrees with plain torch."""
+    """`fused`: the compiled CPU kernel (float32); `auto` takes it where it agrees with plain torch."""
 
     @model_validator(mode="after")
     def _fused_can_run(self) -> PainnModel:
@@ -68,14 +69,14 @@ class PainnForceField(ForceField):
         self.weights_bytes = sum(value.size for value in tensors.values()) * (8 if options.dtype == "float64" else 4)
         self._networks: dict[str, PaiNN] = {}
         self._fused: Any = None
-        self._checked: dict[tuple[int, ...], str] = {}
-        self._seen: set[tuple[int, ...]] = set()
-        if options.kernel != "torch" and (options.dtype, self.device) == ("float32", "cpu"):
+        self._checked: dict[bytes, str] = {}
+        self._seen: dict[bytes, str] = {}
+        if self._may_fuse():
             self.kernel = "fused"  # until a topology turns out otherwise
 
     def prepare(self, topology: Topology) -> Evaluator:
         self._check_elements(topology)
-        evaluator = self._prepare_fused(topology) if self._may_fuse(topology) else None
+        evaluator = self._prepare_fused(topology) if self._may_fuse() else None
         self.kernel = "torch" if evaluator is None else "fused"
         return evaluator or self._prepare_torch(topology, self.dtype, self.device)
 
@@ -114,6 +115,7 @@ class PainnForceField(ForceField):
             network.load_state_dict({name: torch.tensor(value) for name, value in self._tensors.items()})
             if dtype == "float64":
                 network.double()
+            network.compact = not device.startswith("cuda")
             self._networks[dtype] = network.to(device).requires_grad_(False).eval()
         return self._networks[dtype]
 
@@ -133,7 +135,7 @@ class PainnForceField(ForceField):
             pairs, shifts = neighbours(positions)
             where = positions.to(device=device, dtype=torch.float64)
             energy, forces = network.energy_and_forces(numbers, where, pairs, owner, copies, shifts)
-            _spoil_broken(where, owner, energy, forces)
+            energy, forces = _without_broken(where, owner, energy, forces)
 
             def stress() -> torch.Tensor:
                 assert shifts is not None
@@ -147,22 +149,13 @@ class PainnForceField(ForceField):
 
     # -------------------------------------------------------------------------------------------------------- fused
 
-    def _may_fuse(self, topology: Topology) -> bool:
-        if self._options.kernel == "torch" or (self.dtype, self.device) != ("float32", "cpu"):
-            return False
-        reason = ""
-        if topology.periodic:
-            reason = "open systems only"
-        elif np.diff(topology.offsets).max(initial=0) > LARGEST_FUSED:
-            reason = f"molecules of up to {LARGEST_FUSED} atoms"
-        if reason and self._options.kernel == "fused":
-            raise StructureError(f"kernel 'fused' is for {reason}; use kernel 'auto' or 'torch'")
-        return not reason
+    def _may_fuse(self) -> bool:
+        return self._options.kernel != "torch" and (self.dtype, self.device) == ("float32", "cpu")
 
     def _prepare_fused(self, topology: Topology) -> Evaluator | None:
         """The fused kernel; None, with a notice, where it is missing, breaks or disagrees with plain torch.
 
-        Its first answer on each kind of molecule is checked once more, at the positions that it was asked about.
+        Its first answer on each kind of system is checked once more, at the positions that it was asked about.
         """
         import torch
 
@@ -170,56 +163,81 @@ class PainnForceField(ForceField):
         if problem:
             self._fall_back(problem)
             return None
-        call = self._fused.prepare(topology.numbers, topology.offsets)
-        unseen = {molecule: own for molecule, own in _distinct(topology).items() if molecule not in self._seen}
+        call, unseen = self._fused_call(topology), self._unseen(topology)
+        volumes = np.abs(np.linalg.det(topology.cells))[:, None, None] if bool(topology.pbc.all()) else None
         instead: Evaluator | None = None
 
         def evaluate(positions: torch.Tensor) -> Evaluation:
             nonlocal instead
+            x = positions.detach().cpu().numpy()
             if unseen:
-                problem = self._look(unseen, positions.detach().cpu().numpy())
+                problem = self._look(unseen, x)
                 if problem:
                     self._fall_back(problem)
                     self.kernel, instead = "torch", self._prepare_torch(topology, self.dtype, self.device)
             if instead is not None:
                 return instead(positions)
-            energy, forces = call(positions.detach().cpu().numpy())
-            return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces))
+            energy, forces = call(x)
+            if volumes is None:
+                return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces))
+            stress = 0.5 * (call.virial + call.virial.transpose(0, 2, 1)) / volumes
+            return Evaluation(
+                torch.from_numpy(energy), torch.from_numpy(forces), stress=lambda: torch.from_numpy(stress)
+            )
 
         return evaluate
 
-    def _look(self, unseen: dict[tuple[int, ...], slice], positions: np.ndarray) -> str:
-        """Check the molecules `unseen` so far, at these positions; what has been looked at is taken out."""
-        for molecule, own in list(unseen.items()):
-            if np.isfinite(positions[own]).all():
-                self._seen.add(molecule)
-                self._checked[molecule] = self._disagreement(molecule, positions[own])
-                del unseen[molecule]
-                if self._checked[molecule]:
-                    return self._checked[molecule]
-        return ""
+    def _fused_call(self, topology: Topology) -> FusedEvaluator:
+        """The kernel on these systems, with lists of pairs where it needs them."""
+        from mdprotocol_plugins.painn.neighbours import SkinList, needs_list
+
+        listed = SkinList(topology, self._card.architecture.cutoff_A).arrays if needs_list(topology) else None
+        return self._fused.prepare(topology.numbers, topology.offsets, listed)
 
     def _fused_problem(self, topology: Topology) -> str:
-        """Why the fused kernel cannot be trusted with these molecules, else empty. Checked once a composition."""
+        """Why the fused kernel cannot be trusted with these systems, else empty. Checked once a composition."""
         try:
             if self._fused is None:
                 from mdprotocol_plugins.painn.kernel import FusedKernel
 
                 self._fused = FusedKernel(self._tensors, self._card.architecture)
-            for molecule in _distinct(topology):
-                if molecule not in self._checked:
-                    self._checked[molecule] = self._disagreement(molecule, _shaken_lattice(len(molecule)))
+            for b in _distinct(topology).values():
+                some = _lattice_of(_copy_of(topology, b))
+                atoms = some.numbers.tobytes()
+                if atoms not in self._checked:
+                    self._checked[atoms] = self._disagreement(some, _shaken_lattice(len(some.numbers)))
+                if self._checked[atoms]:
+                    return self._checked[atoms]
         except Exception as error:  # a compiler can fail in many ways; the plain network is there and right
             return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        return next((self._checked[m] for m in _distinct(topology) if self._checked[m]), "")
+        return next((found for key in _distinct(topology) if (found := self._seen.get(key, ""))), "")
 
-    def _disagreement(self, molecule: tuple[int, ...], x: np.ndarray) -> str:
-        """Compare forces with plain torch in float64 at positions `x` (n, 3) Å; empty where they agree."""
+    def _unseen(self, topology: Topology) -> dict[bytes, tuple[slice, Topology]]:
+        """Systems whose first answer is still to be checked: where in the batch, and the system alone."""
+        found = {key: b for key, b in _distinct(topology).items() if key not in self._seen}
+        own = {key: slice(int(topology.offsets[b]), int(topology.offsets[b + 1])) for key, b in found.items()}
+        return {
+            key: (own[key], _copy_of(topology, b))
+            for key, b in found.items()
+            if own[key].stop - own[key].start <= LARGEST_CHECKED
+        }
+
+    def _look(self, unseen: dict[bytes, tuple[slice, Topology]], x: np.ndarray) -> str:
+        """Check the systems `unseen` so far, at these positions; what has been looked at is taken out."""
+        for key, (own, alone) in list(unseen.items()):
+            if (np.abs(x[own]) < FARTHEST_A).all():
+                del unseen[key]
+                self._seen[key] = self._disagreement(alone, x[own])
+                if self._seen[key]:
+                    return self._seen[key]
+        return ""
+
+    def _disagreement(self, alone: Topology, x: np.ndarray) -> str:
+        """Compare forces of one system with plain torch in float64 at positions `x` (n, 3) Å; empty where they agree."""
         import torch
 
-        topology = _alone(molecule)
-        _, forces = self._fused.prepare(topology.numbers, topology.offsets)(x)
-        exact = self._prepare_torch(topology, "float64", "cpu")(torch.tensor(x)).forces.numpy()
+        _, forces = self._fused_call(alone)(x)
+        exact = self._prepare_torch(alone, "float64", "cpu")(torch.tensor(x)).forces.numpy()
         scale = max(1.0, float(np.abs(exact).max()) / 10.0)
         error = float(np.abs(forces - exact).max()) / scale
         return "" if error < FUSED_TOLERANCE else f"its forces differ from plain torch by {error:.2g} eV/Å"
@@ -242,17 +260,16 @@ def refusals(card: Card, numbers: np.ndarray, charge: int) -> Iterator[str]:
         yield f"model '{card.name}' knows neutral systems only, not charge {charge}"
 
 
-def _spoil_broken(where: torch.Tensor, owner: torch.Tensor, energy: torch.Tensor, forces: torch.Tensor) -> None:
-    """NaN for copies with a broken position: pairs have been lost, and the rest may look plausible."""
+def _without_broken(
+    where: torch.Tensor, owner: torch.Tensor, energy: torch.Tensor, forces: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Energy and forces with NaN for copies with a broken position: their pairs have been lost, and the rest may look
+    plausible. Nothing is asked of the device, so that a GPU is not waited for."""
     import torch
 
-    from mdprotocol_plugins.painn.neighbours import FARTHEST_A
-
     broken = ~(where.abs() < FARTHEST_A).all(dim=1)
-    if bool(broken.any()):
-        copies = torch.unique(owner[broken])
-        energy[copies] = torch.nan
-        forces[torch.isin(owner, copies)] = torch.nan
+    copies = torch.zeros_like(energy).index_add(0, owner, broken.to(energy.dtype)) > 0
+    return energy.masked_fill(copies, torch.nan), forces.masked_fill(copies[owner][:, None], torch.nan)
 
 
 def _device(asked: str) -> str:
@@ -269,12 +286,30 @@ def _device(asked: str) -> str:
     return "cpu"
 
 
-def _distinct(topology: Topology) -> dict[tuple[int, ...], slice]:
-    """Atomic numbers of each different molecule of a batch, and the atoms of the first one of it."""
-    found: dict[tuple[int, ...], slice] = {}
-    for a, b in zip(topology.offsets[:-1].tolist(), topology.offsets[1:].tolist(), strict=True):
-        found.setdefault(tuple(topology.numbers[a:b].tolist()), slice(a, b))
+def _distinct(topology: Topology) -> dict[bytes, int]:
+    """Each different system of a batch, by its atoms and cell: the first copy of it."""
+    found: dict[bytes, int] = {}
+    for b in range(topology.copies):
+        numbers = topology.numbers[topology.offsets[b] : topology.offsets[b + 1]]
+        found.setdefault(numbers.tobytes() + topology.cells[b].tobytes() + topology.pbc[b].tobytes(), b)
     return found
+
+
+def _copy_of(topology: Topology, b: int) -> Topology:
+    """Copy `b` by itself."""
+    own = slice(int(topology.offsets[b]), int(topology.offsets[b + 1]))
+    numbers, masses, this = topology.numbers[own], topology.masses[own], slice(b, b + 1)
+    offsets = np.array([0, len(numbers)], dtype=np.int64)
+    return Topology(numbers, masses, offsets, topology.cells[this], topology.pbc[this], topology.charges[this])
+
+
+def _lattice_of(alone: Topology) -> Topology:
+    """Some atoms of a system, of all its elements, as an open molecule."""
+    n = len(alone.numbers)
+    some = np.unique(np.linspace(0, n - 1, min(n, LATTICE_ATOMS)).astype(int)) if n else np.zeros(0, dtype=int)
+    some = np.union1d(some, np.unique(alone.numbers, return_index=True)[1])
+    zero, offsets = np.zeros((1, 3, 3)), np.array([0, len(some)], dtype=np.int64)
+    return Topology(alone.numbers[some], alone.masses[some], offsets, zero, zero[:, 0] > 0, alone.charges)
 
 
 def _shaken_lattice(n: int) -> np.ndarray:
@@ -282,13 +317,6 @@ def _shaken_lattice(n: int) -> np.ndarray:
     side = int(np.ceil(n ** (1 / 3)))
     grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:n]
     return CHECK_SPACING_A * grid + np.random.default_rng(n).uniform(-0.1, 0.1, (n, 3))
-
-
-def _alone(molecule: tuple[int, ...]) -> Topology:
-    """An open molecule by itself."""
-    n = len(molecule)
-    numbers, zero = np.array(molecule, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    return Topology(numbers, np.ones(n), np.array([0, n]), np.zeros((1, 3, 3)), np.zeros((1, 3), dtype=bool), zero)
 
 
 def _symbols(numbers: list[int] | tuple[int, ...]) -> str:

@@ -13,23 +13,26 @@ from ase.geometry import complete_cell
 from vesin import NeighborList
 
 from mdprotocol.api import Topology
+from mdprotocol_plugins.painn.evaluator import FARTHEST_A
 from mdprotocol_plugins.painn.network import all_pairs
 
 LARGEST_COMPLETE = 100
 """Atoms of an open molecule up to which all its pairs are simply kept."""
 SKIN_A = 0.6
-FARTHEST_A = 1e9
-"""Coordinates from here on are broken, like those that are no numbers: a search would need bins without end."""
 
 Neighbours = Callable[[torch.Tensor], tuple[torch.Tensor, "torch.Tensor | None"]]
 """Positions (N, 3) -> pairs (2, P), each once, and shifts (P, 3) Å to add to x_j - x_i (None where all are zero)."""
 
 
+def needs_list(topology: Topology) -> bool:
+    """Whether all pairs of each copy would be too few (images) or too many (large molecules)."""
+    return topology.periodic or int(np.diff(topology.offsets).max(initial=0)) > LARGEST_COMPLETE
+
+
 def neighbours_for(topology: Topology, cutoff: float, device: str = "cpu") -> Neighbours:
     """The cheapest exact way for this topology."""
-    counts = np.diff(topology.offsets)
-    if not topology.periodic and counts.max(initial=0) <= LARGEST_COMPLETE:
-        pairs = all_pairs(counts.tolist()).to(device)
+    if not needs_list(topology):
+        pairs = all_pairs(np.diff(topology.offsets).tolist()).to(device)
         return lambda positions: (pairs, None)
     return SkinList(topology, cutoff, device=device)
 
@@ -47,10 +50,18 @@ class SkinList:
         self._owner = topology.owner
         self._made_at = np.full((len(topology.numbers), 3), np.nan)
         self._parts: list[tuple[np.ndarray, np.ndarray]] = [_NO_PAIRS] * topology.copies
-        self._joined = self._join()
+        self._joined = self._of = self._join()
+        self._tensors = self._on_device(self._joined)
 
     def __call__(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        where = positions.detach().cpu().numpy()
+        """Pairs and shifts as tensors on the device; the same ones until the list is made again."""
+        arrays = self.arrays(positions.detach().cpu().numpy())
+        if self._of is not arrays:
+            self._of, self._tensors = arrays, self._on_device(arrays)
+        return self._tensors
+
+    def arrays(self, where: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pairs (2, P), shifts (P, 3) Å and (B + 1,) first pair of each copy; the same ones until it is made again."""
         outdated = self._outdated(where)
         if len(outdated):
             for b in outdated:
@@ -75,13 +86,14 @@ class SkinList:
         self._parts[b] = np.stack([i, j]) + atoms.start, images @ t.cells[b]
         self._made_at[atoms] = x
 
-    def _join(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        pairs = np.concatenate([pairs for pairs, _ in self._parts], axis=1)
-        found = torch.from_numpy(pairs).to(self._device)
-        if not self._topology.periodic:
-            return found, None
-        shifts = np.concatenate([shifts for _, shifts in self._parts])
-        return found, torch.from_numpy(shifts).to(self._device)
+    def _join(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        pairs = np.ascontiguousarray(np.concatenate([pairs for pairs, _ in self._parts], axis=1))
+        counts = [pairs.shape[1] for pairs, _ in self._parts]
+        return pairs, np.concatenate([shifts for _, shifts in self._parts]), np.concatenate([[0], np.cumsum(counts)])
+
+    def _on_device(self, arrays: tuple[np.ndarray, ...]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        pairs, shifts = (torch.from_numpy(array).to(self._device) for array in arrays[:2])
+        return pairs, shifts if self._topology.periodic else None
 
 
 _NO_PAIRS = (np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3)))

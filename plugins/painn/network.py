@@ -94,6 +94,9 @@ class Block(nn.Module):
 class PaiNN(nn.Module):
     """The network. Energies in eV, lengths in Å; the dtype is that of its parameters."""
 
+    compact: bool = True
+    """Whether pairs beyond the cutoff are taken out: less work, but a GPU has to be waited for to know how many there are.
+    Left in, they give exactly nothing, for the envelope and its derivatives are zero there."""
     atomic_energy: Tensor
     _lookup: Tensor
     _radii: Tensor
@@ -178,7 +181,7 @@ class PaiNN(nn.Module):
             vector = vector + shifts
         # Not-a-number distances are kept, so that a broken geometry gives a broken energy and never a plausible one.
         far = (vector.detach() ** 2).sum(dim=1) >= self.architecture.cutoff_A**2
-        if bool(far.any()):
+        if self.compact and bool(far.any()):
             near = ~far
             i, j, vector = i[near], j[near], vector[near]
         return i, j, vector

@@ -26,6 +26,8 @@ from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
+from mdprotocol_plugins.painn.evaluator import FARTHEST_A
+
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 WIDE = bool(_FEATURES.get("avx512f"))
 LANES = 16 if WIDE else 8
@@ -330,55 +332,97 @@ def _repulsion(z_i, z_j, d, range_):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
+def _add_pair(rx, ry, rz, i, j, base, species, charges, ranges, spacing, intervals, index, geometry, slopes, count):  # type: ignore
+    """Writes pair `count`, of atoms i, j with x_j - x_i = r; returns its repulsion, eV.
+
+    index (P, 3): atoms i, j of the chunk and the interval of the table; geometry (P * GEOMETRY); slopes (P, 9): d, dE/dd
+    of the repulsion, dE/dt, dE/du and u. The second u is in float64: the projection of forces must be exact.
+    """
+    d = max(math.sqrt(rx * rx + ry * ry + rz * rz), 1e-6)
+    ux, uy, uz = rx / d, ry / d, rz / d
+    at = count * GEOMETRY
+    geometry[at], geometry[at + 1], geometry[at + 2] = ux, uy, uz
+    index[count, 0], index[count, 1] = i - base, j - base
+    where = d / spacing
+    index[count, 2] = min(int(where), intervals - 1)
+    geometry[at + 3] = where - index[count, 2]
+    a, b = species[i], species[j]
+    repulsion, slope = _repulsion(charges[a], charges[b], d, ranges[a, b])
+    slopes[count, 0], slopes[count, 1] = d, slope
+    for k in range(2, 6):
+        slopes[count, k] = 0.0
+    slopes[count, 6], slopes[count, 7], slopes[count, 8] = ux, uy, uz
+    return repulsion
+
+
+@njit(cache=True, nogil=True)
 def _find_pairs(
     x, low, high, base, species, charges, ranges, spacing, intervals, cutoff, index, geometry, slopes, count
 ):  # type: ignore
-    """Appends the pairs of atoms low .. high - 1 within the cutoff; returns their number so far and the repulsion.
-
-    index (P, 3): local atoms i, j and the interval of the table; geometry (P * GEOMETRY); slopes (P, 6): d, dE/dd of
-    the repulsion, dE/dt, dE/du.
-    """
+    """Appends all pairs of atoms low .. high - 1 within the cutoff; returns their number so far and the repulsion."""
     energy = 0.0
     for i in range(low, high):
         for j in range(i + 1, high):
             rx, ry, rz = x[j, 0] - x[i, 0], x[j, 1] - x[i, 1], x[j, 2] - x[i, 2]
-            square = rx * rx + ry * ry + rz * rz
-            if not square < cutoff * cutoff:
-                continue
-            d = max(math.sqrt(square), 1e-6)
-            at = count * GEOMETRY
-            geometry[at], geometry[at + 1], geometry[at + 2] = rx / d, ry / d, rz / d
-            index[count, 0], index[count, 1] = i - base, j - base
-            where = d / spacing
-            index[count, 2] = min(int(where), intervals - 1)
-            geometry[at + 3] = where - index[count, 2]
-            a, b = species[i], species[j]
-            repulsion, slope = _repulsion(charges[a], charges[b], d, ranges[a, b])
-            energy += repulsion
-            slopes[count, 0], slopes[count, 1] = d, slope
-            for k in range(2, 6):
-                slopes[count, k] = 0.0
+            if rx * rx + ry * ry + rz * rz < cutoff * cutoff:
+                energy += _add_pair(
+                    rx, ry, rz, i, j, base, species, charges, ranges, spacing, intervals, index, geometry, slopes, count
+                )  # fmt: skip
+                count += 1
+    return count, energy
+
+
+@njit(cache=True, nogil=True)
+def _take_pairs(
+    x,
+    low,
+    high,
+    listed,
+    shifts,
+    base,
+    species,
+    charges,
+    ranges,
+    spacing,
+    intervals,
+    cutoff,
+    index,
+    geometry,
+    slopes,
+    count,
+):  # type: ignore
+    """The same from pairs low .. high - 1 of a list, with the vector to the image of the second atom."""
+    energy = 0.0
+    for p in range(low, high):
+        i, j = listed[0, p], listed[1, p]
+        rx = x[j, 0] - x[i, 0] + shifts[p, 0]
+        ry = x[j, 1] - x[i, 1] + shifts[p, 1]
+        rz = x[j, 2] - x[i, 2] + shifts[p, 2]
+        if rx * rx + ry * ry + rz * rz < cutoff * cutoff:
+            energy += _add_pair(
+                rx, ry, rz, i, j, base, species, charges, ranges, spacing, intervals, index, geometry, slopes, count
+            )  # fmt: skip
             count += 1
     return count, energy
 
 
 @njit(cache=True, nogil=True)
-def _spread_forces(x, base, spacing, index, slopes, first, last, forces):  # type: ignore
-    """Adds the forces of pairs first .. last - 1: r = x_j - x_i, dE/dr = dE/dd u + (1 - u u) dE/du / d."""
+def _spread_forces(base, spacing, index, slopes, first, last, forces, virial):  # type: ignore
+    """Adds the forces of pairs first .. last - 1: r = x_j - x_i, dE/dr = dE/dd u + (1 - u u) dE/du / d; and r dE/dr."""
+    f = np.empty(3)
     for p in range(first, last):
         i, j = index[p, 0] + base, index[p, 1] + base
         d = slopes[p, 0]
-        # From positions, not from the float32 unit vector: the projection must be exact.
-        ux, uy, uz = (x[j, 0] - x[i, 0]) / d, (x[j, 1] - x[i, 1]) / d, (x[j, 2] - x[i, 2]) / d
+        ux, uy, uz = slopes[p, 6], slopes[p, 7], slopes[p, 8]
         gx, gy, gz = slopes[p, 3], slopes[p, 4], slopes[p, 5]
         along = slopes[p, 1] + slopes[p, 2] / spacing - (ux * gx + uy * gy + uz * gz) / d
-        fx, fy, fz = along * ux + gx / d, along * uy + gy / d, along * uz + gz / d
-        forces[i, 0] += fx
-        forces[i, 1] += fy
-        forces[i, 2] += fz
-        forces[j, 0] -= fx
-        forces[j, 1] -= fy
-        forces[j, 2] -= fz
+        f[0], f[1], f[2] = along * ux + gx / d, along * uy + gy / d, along * uz + gz / d
+        for k in range(3):
+            forces[i, k] += f[k]
+            forces[j, k] -= f[k]
+            virial[0, k] += d * ux * f[k]
+            virial[1, k] += d * uy * f[k]
+            virial[2, k] += d * uz * f[k]
 
 
 # ---------------------------------------------------------------------------------------------------------- message
@@ -702,18 +746,21 @@ def _readout(n, h, r, blocks, weights, wo, w, o, atomic):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
-def step(x, species, offsets, chunks, sizes, cell, charges, ranges, shift, table, weights, wo, w, widths, o, atomic,
-         index, geometry, slopes, energy, forces):  # type: ignore  # fmt: skip
-    """Energies and forces of all molecules, chunk by chunk.
+def step(x, species, offsets, chunks, listed, shifts, bounds, sizes, cell, charges, ranges, shift, table, weights, wo,
+         w, widths, o, atomic, index, geometry, slopes, ends, energy, forces, virial):  # type: ignore  # fmt: skip
+    """Energies, forces and virials of all molecules, chunk by chunk.
 
     Args:
         x, species: (N, 3) Å; (N,) index of each atom's element.
         offsets, chunks: (M + 1,) first atom of each molecule; (C + 1,) first molecule of each chunk.
+        listed, shifts, bounds: (2, P) atoms, (P, 3) Å and (M + 1,) first pair of each molecule; without bounds all pairs
+            of a molecule are looked at.
         sizes, cell: H, padded readout width, L, intervals; their length and cutoff, Å.
         charges, ranges, shift: per element, pair of elements and element: Z, repulsion range, energy offset.
         table, weights, wo: radial table, packed weights, (L, regions) where each weight starts.
-        w, widths, o, atomic, index, geometry, slopes: workspace of one chunk (see `_find_pairs`).
-        energy, forces: (M,) eV and (N, 3) eV/Å, written.
+        w, widths, o, atomic, index, geometry, slopes: workspace of one chunk (see `_add_pair`).
+        ends: (M,) pairs of the chunk up to and with each molecule, written.
+        energy, forces, virial: (M,) eV, (N, 3) eV/Å and (M, 3, 3) eV (the derivative by a strain), written.
     """
     h, r, blocks, intervals = sizes[0], sizes[1], sizes[2], sizes[3]
     for atom in range(len(species)):
@@ -727,10 +774,19 @@ def step(x, species, offsets, chunks, sizes, cell, charges, ranges, shift, table
             at += widths[region] * n
         pairs = np.int64(0)  # a plain 0 has a type of its own, for which everything would be compiled once more
         for m in range(first, last):
-            pairs, energy[m] = _find_pairs(
-                x, offsets[m], offsets[m + 1], base, species, charges, ranges, cell[0], intervals, cell[1],
-                index, geometry, slopes, pairs,
-            )  # fmt: skip
+            if len(bounds) > 0:
+                pairs, energy[m] = _take_pairs(
+                    x, bounds[m], bounds[m + 1], listed, shifts, base, species, charges, ranges, cell[0], intervals,
+                    cell[1], index, geometry, slopes, pairs,
+                )  # fmt: skip
+            else:
+                pairs, energy[m] = _find_pairs(
+                    x, offsets[m], offsets[m + 1], base, species, charges, ranges, cell[0], intervals, cell[1],
+                    index, geometry, slopes, pairs,
+                )  # fmt: skip
+            ends[m] = pairs
+            for k in range(9):
+                virial[m, k // 3, k % 3] = 0.0
         for atom in range(n):
             _copy(weights, wo[0, EMBED] + species[base + atom] * h, w, o[SCALAR] + atom * h, h)
         size = intervals * TABLE_COLUMNS * h
@@ -743,19 +799,22 @@ def step(x, species, offsets, chunks, sizes, cell, charges, ranges, shift, table
                 l, blocks, n, h, pairs, table, size, weights, wo, w, o, index, geometry, slopes, gs, gv, ns, nv
             )  # fmt: skip
             gs, gv, ns, nv = ns, nv, gs, gv
-        _spread_forces(x, base, cell[0], index, slopes, 0, pairs, forces)
+        done = np.int64(0)
+        for m in range(first, last):
+            _spread_forces(base, cell[0], index, slopes, done, ends[m], forces, virial[m])
+            done = ends[m]
         _sum_atoms(x, species, offsets, first, last, base, shift, atomic, energy, forces)
 
 
 @njit(cache=True, nogil=True)
 def _sum_atoms(x, species, offsets, first, last, base, shift, atomic, energy, forces):  # type: ignore
-    """Adds the atoms' energies; a molecule with a position that is not a number gets NaN, never a plausible number."""
+    """Adds the atoms' energies; a molecule with a position that is no place gets NaN, never a plausible number."""
     for m in range(first, last):
         broken = False
         for atom in range(offsets[m], offsets[m + 1]):
             energy[m] += atomic[atom - base] + shift[species[atom]]
             for k in range(3):
-                broken |= not math.isfinite(x[atom, k])
+                broken |= not abs(x[atom, k]) < FARTHEST_A
         if broken:
             energy[m] = math.nan
             for atom in range(offsets[m], offsets[m + 1]):

@@ -221,23 +221,79 @@ def test_fused_kernel_is_taken_and_agrees(folder, exact) -> None:
     check_batch(found, [ETHANOL, molecule_structure("CH4"), ETHANOL], 0.0)
 
 
-def test_torch_is_taken_where_the_fused_kernel_cannot(folder) -> None:
+SKEWED = ([[3.4, 0, 0], [1.1, 3.3, 0], [-0.7, 0.9, 3.6]], True)
+SLAB = ((3.4, 3.4, 9.0), (True, True, False))
+CHAIN = make_structure(np.resize([6, 8, 1], 120), np.arange(120)[:, None] * np.array([[1.3, 0.2, 0]]))
+
+
+@pytest.mark.parametrize("cell", [((3.4, 3.4, 3.4), True), SKEWED, SLAB])
+def test_fused_crystals_agree_also_when_they_are_narrower_than_two_cutoffs(folder, exact, cell) -> None:
+    water = molecule_structure("H2O", rattle_A=0.05)
+    crystal = make_structure(water.numbers, water.positions, cell=cell[0], pbc=cell[1])
     found = fused_or_skip(folder)
-    found.evaluate(box())
-    assert (found.kernel, found.notices) == ("torch", ())
-    found.evaluate(ETHANOL)
-    assert found.kernel == "fused"
+    energy, forces = found.evaluate(crystal)
+    expected, expected_forces = exact.evaluate(crystal)
+    assert (found.kernel, found.notices) == ("fused", ())
+    assert energy == pytest.approx(expected, abs=1e-4)
+    assert np.allclose(forces, expected_forces, atol=1e-4)
+
+
+def test_fused_crystals_molecules_and_chains_in_one_batch_are_bitwise_what_they_are_alone(folder, exact) -> None:
+    found = fused_or_skip(folder)
+    check_batch(found, [box((2, 1, 1)), ETHANOL, CHAIN, box()], 0.0)
+    assert np.allclose(found.evaluate(CHAIN)[1], exact.evaluate(CHAIN)[1], atol=1e-4)
+
+
+def test_fused_energy_does_not_depend_on_the_age_of_the_list(folder) -> None:
+    found, crystal = fused_or_skip(folder), box((2, 2, 1))
+    moved = torch.from_numpy(crystal.positions + 0.05)
+    used = found.prepare(Topology.of([crystal]))
+    used(torch.from_numpy(crystal.positions.copy()))
+    old, new = used(moved), found.prepare(Topology.of([crystal]))(moved)
+    assert torch.equal(old.energy, new.energy)
+    assert torch.equal(old.forces, new.forces)
+
+
+def test_fused_virial_is_the_derivative_by_a_strain(folder) -> None:
+    found, crystal = fused_or_skip(folder), box((1, 2, 1))
+    found.evaluate(crystal)
+    call = found._fused_call(Topology.of([crystal]))
+    call(crystal.positions)
+    step, numeric = 1e-3, np.zeros((3, 3))
+    for a in range(3):
+        for b in range(3):
+            ends = []
+            for sign in (1, -1):
+                strain = np.eye(3)
+                strain[a, b] += sign * step
+                strained = dataclasses.replace(
+                    crystal, positions=crystal.positions @ strain, cell=crystal.cell @ strain
+                )
+                ends.append(found.evaluate(strained)[0])
+            numeric[a, b] = (ends[0] - ends[1]) / (2 * step)
+    assert np.abs(numeric).max() > 0.5
+    assert np.allclose(call.virial[0], numeric, atol=2e-2 * np.abs(numeric).max())
+    x, topology = torch.from_numpy(crystal.positions.copy()), Topology.of([crystal, crystal])
+    fused = found.prepare(topology)(torch.cat([x, x])).stress()
+    assert torch.allclose(fused, found.plain().prepare(topology)(torch.cat([x, x])).stress(), atol=1e-5)
+
+
+def test_a_fused_copy_far_away_or_broken_is_nan_and_comes_back(folder) -> None:
+    found, crystal = fused_or_skip(folder), box((2, 1, 1))
+    evaluate = found.prepare(Topology.of([crystal, crystal]))
+    x = torch.from_numpy(np.tile(crystal.positions, (2, 1)))
+    sound = evaluate(x)
+    for bad in (torch.nan, torch.inf, 1e10):
+        broken = x.clone()
+        broken[1, 2] = bad
+        seen = evaluate(broken)
+        assert bool(seen.energy[0].isnan())
+        assert seen.forces[:6].isnan().all()
+        assert torch.equal(seen.forces[6:], sound.forces[6:])
+    assert torch.equal(evaluate(x).energy, sound.energy)
 
 
 def test_fused_by_name_says_what_it_cannot(folder) -> None:
-    fused_or_skip(folder)
-    found = load(folder, kernel="fused")
-    assert np.isfinite(found.evaluate(ETHANOL)[0])
-    with pytest.raises(StructureError, match="open systems only"):
-        found.evaluate(box())
-    chain = make_structure([6] * 101, np.arange(101)[:, None] * np.array([[1.5, 0, 0]]))
-    with pytest.raises(StructureError, match="up to 100 atoms"):
-        found.evaluate(chain)
     for options in ({"dtype": "float64"}, {"device": "cuda"}):
         with pytest.raises(ValidationError, match="float32 on the cpu"):
             PainnModel(checkpoint="x", kernel="fused", **options)
@@ -251,8 +307,8 @@ class Missing:
 class Wrong(kernel_module.FusedKernel):
     """A kernel whose forces are 1 % off."""
 
-    def prepare(self, numbers, offsets):
-        inner = super().prepare(numbers, offsets)
+    def prepare(self, numbers, offsets, pairs=None):
+        inner = super().prepare(numbers, offsets, pairs)
 
         def evaluate(positions):
             energy, forces = inner(positions)
@@ -278,8 +334,8 @@ def test_a_fused_kernel_that_is_missing_or_wrong_is_not_used(folder, exact, monk
 class WrongLater(kernel_module.FusedKernel):
     """A kernel that is right on the lattice it is tried on, and wrong where atoms are as in a molecule."""
 
-    def prepare(self, numbers, offsets):
-        inner = super().prepare(numbers, offsets)
+    def prepare(self, numbers, offsets, pairs=None):
+        inner = super().prepare(numbers, offsets, pairs)
 
         def evaluate(positions):
             energy, forces = inner(positions)

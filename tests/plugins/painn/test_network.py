@@ -228,3 +228,18 @@ def test_one_thread_is_deterministic(network, ethanol):
 @pytest.mark.parametrize(("wanted", "architecture"), SIZES.items(), ids=map(str, SIZES))
 def test_sizes_are_those_of_the_phase(wanted, architecture):
     assert parameter_count(PaiNN(architecture)) == pytest.approx(wanted, rel=0.01)
+
+
+def test_pairs_beyond_the_cutoff_may_stay_in(network, ethanol):
+    """On a GPU they do, so that it is not waited for: they must add exactly nothing, at the cutoff and far beyond."""
+    numbers, positions = ethanol[0], ethanol[1].clone()
+    positions[-1] += torch.tensor([20.0, 0.0, 0.0], dtype=positions.dtype)
+    arguments = numbers, positions, all_pairs([len(numbers)]), torch.zeros(len(numbers), dtype=torch.int64), 1
+    energy, forces = network.energy_and_forces(*arguments)
+    try:
+        network.compact = False
+        with_all, forces_with_all = network.energy_and_forces(*arguments)
+    finally:
+        network.compact = True
+    assert torch.allclose(energy, with_all, rtol=0, atol=1e-12)
+    assert torch.allclose(forces, forces_with_all, rtol=0, atol=1e-12)
