@@ -80,7 +80,7 @@ def test_a_thermostatted_protocol_has_no_constant_energy() -> None:
     only = dataclasses.replace(subject, dynamics=(Dynamics("nvt", Langevin(), 0.5, (300.0,)),))
     for metric in (TimestepConvergence(), Reversibility(), Kinematics()):
         with pytest.raises(NotMeasurable, match="no simulation at constant energy"):
-            metric.probe(only)
+            measured(metric, only)
 
 
 # ------------------------------------------------------------------------------------------------------ reversibility

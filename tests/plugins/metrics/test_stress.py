@@ -82,7 +82,7 @@ def test_a_stress_that_is_five_percent_off_shows() -> None:
 
 def test_open_systems_and_models_without_stress_are_not_measured() -> None:
     with pytest.raises(NotMeasurable, match="not periodic"):
-        Stress().probe(make_subject(EMT.load(ROOT), molecule_structure("H2O")))
+        measured(EMT.load(ROOT), molecule_structure("H2O"))
 
     class Silent(TooLarge):
         def prepare(self, topology):  # type: ignore[no-untyped-def]
@@ -90,7 +90,7 @@ def test_open_systems_and_models_without_stress_are_not_measured() -> None:
             return lambda x: Evaluation(evaluate(x).energy, evaluate(x).forces)
 
     with pytest.raises(NotMeasurable, match="gives no stress"):
-        Stress().probe(make_subject(Silent(), COPPER))
+        measured(Silent(), COPPER)
 
 
 @pytest.mark.slow
