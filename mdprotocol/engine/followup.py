@@ -49,9 +49,10 @@ class Table:
         """One variable a column."""
         names = ("what", "quantity", "system", "criteria", "value", "detail")
         columns = list(zip(*self.rows, strict=True)) or [()] * len(names)
-        kinds = {"value": float}
-        pairs = zip(names, columns, strict=True)
-        return xr.Dataset({n: ("row", np.array(c, dtype=kinds.get(n, object))) for n, c in pairs})
+        data: dict[str, Any] = {n: ("row", np.array(c, dtype=object)) for n, c in zip(names, columns, strict=True)}
+        values = np.array(columns[names.index("value")], dtype=float)
+        data["value"] = ("row", values, {"units": "1", "long_name": "in the units of its quantity"})
+        return xr.Dataset(data)
 
 
 def follow_up_task(task: tuple[FollowUp, Path], emit: Callable[[events.Event], None]) -> None:

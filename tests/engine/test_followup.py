@@ -13,7 +13,7 @@ import torch
 
 from mdprotocol.assess import diagnose as rules
 from mdprotocol.components import Evaluation, Evaluator, ForceField, Metric, Model, Structure, Topology
-from mdprotocol.engine.followup import follow_up, in_double
+from mdprotocol.engine.followup import follow_up_task, in_double
 from mdprotocol.engine.propagate import propagate
 from mdprotocol.plan.followup import FollowUp, Rerun
 from mdprotocol.plan.types import Run, RunSettings
@@ -165,7 +165,9 @@ def found(tmp_path: Path, hydrogen: Structure) -> Callable[..., Mapping[str, lis
         quantities = {CRITERIA[name][0]: CRITERIA[name][1] for name in ("crash", "conservation")}
         rerun = Rerun(run, ("crash", "conservation"), quantities)
         task = FollowUp("planted", model, str(tmp_path), {"h2": hydrogen}, PROBES, (rerun,), 1, "{}", seconds=120.0)
-        rows = rules.rows_of(follow_up(task, folder).dataset())
+        follow_up_task((task, tmp_path), lambda event: None)
+        with folder.open(task.path) as table:
+            rows = rules.rows_of(table.load())
         metrics = {metric.type: metric for _, metric, _ in CRITERIA.values()}
         causes = list(rules.diagnose(_all_failed(), metrics, rows))
         return {name: [cause for cause in causes if cause.criterion == name] for name in CRITERIA}
