@@ -24,7 +24,8 @@ from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms
 from mdprotocol.components import Metric
 from mdprotocol.errors import UsageError
 from mdprotocol.plan import Plan, make_plan, metrics_of, total_steps
-from mdprotocol.protocol.schema import Protocol
+from mdprotocol.protocol.checks import expanded_name
+from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.report.selftest import render_selftest
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import Level
@@ -110,12 +111,42 @@ def smaller(source: Source) -> Prepared:
     declared = prepare(source, files=True)
     section, data = declared.protocol.selftest, declared.document.data
     changes = [f"{path}={json.dumps(value)}" for path, value in section.changes.items() if _exists(data, path)]
-    left_out = [f"criteria.{name}=null" for name in section.without]
-    overrides = (*source.overrides, *changes, *left_out, "recommendations=[]", "selftest.without=[]")
+    left_out = left_out_criteria(declared.protocol)
+    overrides = (
+        *source.overrides,
+        *changes,
+        *(f"criteria.{name}=null" for name in left_out),
+        "recommendations=[]",
+        "selftest.without=[]",
+    )
     prepared = prepare(replace(source, overrides=overrides), files=True)
     if not any(criterion.level is Level.MUST for criterion in prepared.protocol.criteria.values()):
         raise UsageError("the self-test has no `must` criterion left, so no fault could be caught")
-    return replace(prepared, protocol=prepared.protocol.model_copy(update={"selftest": section}))
+    kept = section.model_copy(update={"without": left_out})
+    return replace(prepared, protocol=prepared.protocol.model_copy(update={"selftest": kept}))
+
+
+def left_out_criteria(protocol: Protocol) -> list[str]:
+    """Criteria that the self-test leaves out: those that the protocol names, and those of simulations that are not run."""
+    section = protocol.selftest
+    paths = [path.split(".") for path, value in section.changes.items() if value is None]
+    gone = {name for kind, name, *rest in paths if kind == "simulations" and not rest}
+
+    def runs_nowhere(criterion: Criterion) -> bool:
+        wanted = criterion.where.get("simulation")
+        names = wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]
+        return bool(names) and all(_base_name(protocol, str(name)) in gone for name in names)
+
+    return [name for name, c in protocol.criteria.items() if name in section.without or runs_nowhere(c)]
+
+
+def _base_name(protocol: Protocol, name: str) -> str:
+    """`timestep_1fs` -> `timestep`, the simulation that a list of time steps expands into it."""
+    for base, simulation in protocol.simulations.items():
+        steps = simulation.timestep_fs
+        if isinstance(steps, list) and name in {expanded_name(base, dt) for dt in steps}:
+            return base
+    return name
 
 
 def _exists(data: Mapping[str, Any], path: str) -> bool:

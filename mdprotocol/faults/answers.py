@@ -35,7 +35,7 @@ class ScaledForces(WrongAnswer):
     share: float
 
     def spoiling(self, topology: Topology) -> Spoil:
-        return lambda x, found: Evaluation(found.energy, found.forces * (1 + self.share), found.errors)
+        return lambda x, found: replace(found, forces=found.forces * (1 + self.share))
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class NoisyForces(WrongAnswer):
 
         def spoil(x: torch.Tensor, found: Evaluation) -> Evaluation:
             noise = torch.randn(found.forces.shape, generator=random, dtype=found.forces.dtype)
-            return Evaluation(found.energy, found.forces + self.scatter * noise, found.errors)
+            return replace(found, forces=found.forces + self.scatter * noise)
 
         return spoil
 
@@ -62,7 +62,7 @@ class Rescaled(WrongAnswer):
     factor: float
 
     def spoiling(self, topology: Topology) -> Spoil:
-        return lambda x, found: Evaluation(found.energy * self.factor, found.forces * self.factor, found.errors)
+        return lambda x, found: replace(found, energy=found.energy * self.factor, forces=found.forces * self.factor)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ForcesPerBohr(WrongAnswer):
     """Forces in eV/Bohr, taken for eV/Å; energies as they were."""
 
     def spoiling(self, topology: Topology) -> Spoil:
-        return lambda x, found: Evaluation(found.energy, found.forces * BOHR_A, found.errors)
+        return lambda x, found: replace(found, forces=found.forces * BOHR_A)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class PermutedForces(WrongAnswer):
     def spoiling(self, topology: Topology) -> Spoil:
         bounds = zip(topology.offsets[:-1], topology.offsets[1:], strict=True)
         order = torch.from_numpy(np.concatenate([np.roll(np.arange(a, b), 1) for a, b in bounds]))
-        return lambda x, found: Evaluation(found.energy, found.forces[order], found.errors)
+        return lambda x, found: replace(found, forces=found.forces[order])
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class DriftingEnergy(WrongAnswer):
             nonlocal calls
             calls += 1
             shift = self.rate / MEV_PER_EV / 1000 * calls * atoms
-            return Evaluation(found.energy + shift, found.forces, found.errors)
+            return replace(found, energy=found.energy + shift)
 
         return spoil
 
@@ -109,7 +109,7 @@ class HalfPrecision(WrongAnswer):
     def spoiling(self, topology: Topology) -> Spoil:
         def spoil(x: torch.Tensor, found: Evaluation) -> Evaluation:
             energy, forces = (value.to(torch.float16).to(torch.float64) for value in (found.energy, found.forces))
-            return Evaluation(energy, forces, found.errors)
+            return replace(found, energy=energy, forces=forces)
 
         return spoil
 

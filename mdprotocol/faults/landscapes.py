@@ -6,7 +6,7 @@ itself, or at the reference, can see them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -111,7 +111,7 @@ class Curl(WrongAnswer):
             across = torch.linalg.cross(x[firsts + 1] - x[firsts], x[firsts + 2] - x[firsts])
             normal = torch.zeros_like(centre).index_copy(0, copies, torch.nn.functional.normalize(across, dim=1))
             swirl = torch.linalg.cross(normal[owner], x - centre[owner])
-            return Evaluation(found.energy, found.forces + self.strength * swirl, found.errors)
+            return replace(found, forces=found.forces + self.strength * swirl)
 
         return spoil
 
@@ -141,7 +141,7 @@ class ShiftedBond(Flaw):
             pull = found.forces[last]
             across = self.shift / distance * (pull - (pull * unit).sum(dim=1, keepdim=True) * unit)
             forces = found.forces.index_add(0, last, -across).index_add(0, partner, across)
-            return Evaluation(found.energy, forces, found.errors)
+            return replace(found, forces=forces)
 
         return spoiled
 

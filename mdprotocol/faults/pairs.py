@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ class CopyPairs:
         energy, slope = term(distance)
         pull = (slope / distance)[:, None] * vector
         forces = found.forces.index_add(0, self.i, pull).index_add(0, self.j, -pull)
-        return Evaluation(found.energy.index_add(0, self.copy, energy), forces, found.errors)
+        return replace(found, energy=found.energy.index_add(0, self.copy, energy), forces=forces)
 
 
 def _cells(topology: Topology) -> torch.Tensor:
@@ -61,4 +62,4 @@ def add_gradient(
     with torch.enable_grad():
         extra = energy(where)
         (gradient,) = torch.autograd.grad(extra.sum(), where)
-    return Evaluation(found.energy + extra.detach(), found.forces - gradient, found.errors)
+    return replace(found, energy=found.energy + extra.detach(), forces=found.forces - gradient)

@@ -195,7 +195,8 @@ class SelfTest(Section):
     """What is smaller in the self-test, by path: `simulations.nve.duration_ps: 1`. Bounds and models stay as they are;
     a path into a simulation or metric that the protocol does not have (any more) changes nothing."""
     without: list[str] = []
-    """Criteria left out: those that mean nothing here, because runs beside each other share the machine (timings)."""
+    """Criteria left out because they mean nothing here: trials beside each other share the machine (timings). Those of
+    simulations that `changes` sets to null are left out by themselves."""
     power: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of the planted faults that must be caught, each by a criterion that should see it."""
     sound: Annotated[int, Field(ge=1, le=10_000)] = 20

@@ -46,7 +46,7 @@ def _document(protocol: Protocol, powers: Sequence[Power], seconds: float) -> It
         yield from (f"- `{path}: {json.dumps(value, ensure_ascii=False)}`" for path, value in changes.items())
     if protocol.selftest.without:
         yield ""
-        yield f"Left out, because trials share the machine: {', '.join(f'`{n}`' for n in protocol.selftest.without)}."
+        yield f"Criteria left out: {', '.join(f'`{n}`' for n in protocol.selftest.without)}."
     for power in powers:
         yield ""
         yield from _model(protocol, power)
