@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import torch
 from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
-from mdprotocol.api import CheckpointError, Structure, StructureError, Topology
+from mdprotocol.api import CheckpointError, Decision, MDProtocolError, Outcome, Structure, StructureError, Topology
+from mdprotocol.app import Source, check, prepare, run
 from mdprotocol_plugins.mlff_distiller.checkpoint import Sizes, load_state
 from mdprotocol_plugins.mlff_distiller.model import MLFFDistiller
 from mdprotocol_plugins.mlff_distiller.network import Student
@@ -199,3 +201,93 @@ def test_what_is_not_a_student_is_refused(tmp_path: Path, state, how: str, capsy
     with pytest.raises(CheckpointError, match=r"bad\.pt"):
         load(tmp_path / "bad.pt")
     assert "executed" not in capsys.readouterr().out
+
+
+PHASE = {"original": ((128, 3, 20), 427_292), "tiny": ((64, 2, 12), 77_203), "ultra_tiny": ((32, 2, 10), 21_459)}
+"""FORMAT.md: hidden width, blocks, radial functions; parameters."""
+
+
+def trained(network: torch.nn.Module) -> dict[str, object]:
+    """What a trainer keeps beside the weights: optimizer and scheduler after one step, history, metadata."""
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    scheduler.step(0.5)
+    history = [{"epoch": 0, "train_loss": 0.2, "val_loss": 0.3}]
+    return {
+        "optimizer_state_dict": optimizer.state_dict(),
+        "scheduler_state_dict": scheduler.state_dict(),
+        "training_history": history,
+        "metadata": {"created": "2025-11-24", "device": "cuda", "cutoffs": (5.0,)},
+    }
+
+
+@pytest.mark.parametrize("writer", ["model.save", "trainer", "compact trainer"])
+@pytest.mark.parametrize("name", PHASE)
+def test_the_three_students_of_the_phase_load_from_every_writer(tmp_path: Path, name: str, writer: str) -> None:
+    (hidden, blocks, radial), count = PHASE[name]
+    torch.manual_seed(2)
+    network = Student(Sizes(hidden, blocks, radial, max_z=100, cutoff_A=5.0))
+    network.rbf.centers.copy_(torch.linspace(0, 5, radial))
+    path = written(tmp_path / "best_model.pt", writer, network.state_dict())
+    if writer == "trainer":
+        torch.save(torch.load(path, weights_only=True) | trained(network), path)
+    force_field = load(path)
+    assert force_field.parameters == count
+    energy, forces = force_field.evaluate(shaken("CH3OH"))
+    assert np.isfinite(energy)
+    assert np.abs(forces.sum(axis=0)).max() < 1e-9
+
+
+PROTOCOLS = Path(__file__).parents[3] / "protocols"
+
+
+@pytest.fixture
+def dropped(tmp_path: Path) -> Path:
+    """The protocols with the users' file where m6_mlff_distiller.yaml says it is to be dropped."""
+    for folder in ("protocols", "checkpoints"):
+        (tmp_path / folder).mkdir()
+    for file in PROTOCOLS.glob("m6_*.yaml"):
+        shutil.copy(file, tmp_path / "protocols")
+    shutil.copy(SHARED / "tiny_77k.pt", tmp_path / "checkpoints" / "tiny_77k.pt")
+    return tmp_path / "protocols" / "m6_mlff_distiller.yaml"
+
+
+CHECKPOINT = "models.student.checkpoint=../checkpoints/tiny_77k.pt"
+
+
+@needs_shared
+def test_its_protocol_can_be_run_with_the_users_file(dropped: Path) -> None:
+    prepared, plan = check(Source(dropped, (CHECKPOINT,)))
+    assert list(prepared.protocol.models) == ["student"]
+    assert {run.system for run in plan.runs} == {"water", "methane", "alanine"}
+    with pytest.raises(MDProtocolError, match=r"best_model\.pt"):
+        check(Source(dropped))
+
+
+@needs_shared
+@pytest.mark.slow
+def test_its_verdict_finds_the_faults(dropped: Path, tmp_path: Path) -> None:
+    """FORMAT.md: not invariant under rotation, a jump at the cutoff, a molecule flown apart within 0.2 ps."""
+    shorter = [f"simulations.{name}=null" for name in ("nve_50ps", "timestep", "teacher", "nvt")]
+    kept = ("no_crash", "force_rmse", "rotation", "smooth_energy")
+    shorter += [f"criteria.{name}=null" for name in validated(dropped).criteria if name not in kept]
+    shorter += ["simulations.nve_10ps.duration_ps=0.5", "simulations.nve_10ps.equilibration.duration_ps=0.1"]
+    shorter += [
+        "simulations.nve_10ps.reference_every_fs=50",
+        "simulations.matched=null",
+        "recommendations=[]",
+        "selftest={}",
+    ]
+    finished = run(Source(dropped, (CHECKPOINT, *shorter)), tmp_path / "results", "test", lambda event: None)
+    (verdict,) = finished.verdicts
+    assert verdict.decision is Decision.REJECTED
+    outcomes = {criterion.name: criterion.outcome for criterion in verdict.criteria}
+    assert outcomes == dict.fromkeys(kept, Outcome.FAIL)
+
+
+def validated(protocol: Path):
+    """The protocol as it stands, its checkpoint not looked at."""
+    return prepare(Source(protocol)).protocol
