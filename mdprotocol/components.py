@@ -152,6 +152,10 @@ class SystemSource(Component):
             StructureError: the structure cannot be built; the text says why.
         """
 
+    def files(self, base: Path) -> tuple[Path, ...]:
+        """Files that it is built from: options that name them are rewritten where a protocol moves to another folder."""
+        return ()
+
 
 # -------------------------------------------------------------------------------------------- models, references
 
@@ -247,6 +251,10 @@ class Model(Component):
 
     def files(self, base: Path) -> tuple[Path, ...]:
         """Files that determine the model: they must exist, and their SHA-256 enters a run's identity."""
+        return ()
+
+    def packages(self) -> tuple[str, ...]:
+        """Import names of other packages that compute it: their versions enter a run's identity."""
         return ()
 
     def inspect(self, base: Path, structures: Sequence[Structure]) -> Iterator[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib.metadata
 import json
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +16,80 @@ from mdprotocol import __version__
 from mdprotocol.components import Component, Dynamics, Model, Structure
 from mdprotocol.plan.types import Probe, Run, RunSettings
 
+DATA_FORMAT = 2
+"""Raise it with every change of the engine or of a plugin of ours after which runs come out differently."""
+OURS = ("mdprotocol", "mdprotocol_plugins")
+
 
 def component_facts(component: Component | None) -> Any:
-    """A component's class and options."""
+    """A component's class, the version of its code, and its options."""
     if component is None:
         return None
     cls = type(component)
-    return {"class": f"{cls.__module__}.{cls.__qualname__}", "options": component.model_dump(mode="json")}
+    name = LOCAL.sub(r"\1", f"{cls.__module__}.{cls.__qualname__}")
+    return {"class": name, "code": code_version(cls.__module__), "options": component.model_dump(mode="json")}
+
+
+LOCAL = re.compile(r"^(mdprotocol_local_\w*)_[0-9a-f]{8}\b")
+"""The registry names a local plugin's module by its path, and where a file lies changes no number."""
+
+
+@functools.cache
+def code_version(module: str) -> str:
+    """What tells versions of a component's code apart: for ours a number, for others a digest of all their source.
+
+    Args:
+        module: name of the component's module; if it is in a package, the whole of that counts.
+    """
+    top = module.partition(".")[0]
+    if top in OURS:
+        return f"{__version__} {DATA_FORMAT}"
+    origin = getattr(sys.modules.get(top), "__file__", None)
+    if origin is None:
+        return ""
+    file = Path(origin)
+    sources = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    digest = hashlib.sha256()
+    for source in sources:
+        content = source.read_bytes()
+        digest.update(f"{source.relative_to(file.parent).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+@functools.cache
+def package_version(package: str) -> str:
+    """Version of an installed package by its import name; empty where it has none."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        names = importlib.metadata.packages_distributions().get(package, [])
+        return " ".join(f"{name} {importlib.metadata.version(name)}" for name in sorted(set(names)))
 
 
 def model_facts(model: Model, base: Path) -> Any:
-    """A model's options and the content of its files; where the files lie does not matter, nor does the model's name.
+    """A model's code, options and the content of its files, and the versions of the packages that compute it.
+
+    Where the files lie does not matter, nor does the model's name.
 
     Raises:
         OSError: a file cannot be read.
     """
-    files = model.files(base)
+    digests = {file.absolute(): hashlib.sha256(file.read_bytes()).hexdigest() for file in model.files(base)}
     facts = component_facts(model)
-    if files:
-        kept = {name: value for name, value in facts["options"].items() if not _names_a_file(value, files, base)}
-        facts["options"] = kept
-    return facts | {"files": [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]}
+    facts["options"] = _by_content(facts["options"], digests, base)
+    packages = {package: package_version(package) for package in model.packages()}
+    return facts | {"files": list(digests.values()), "packages": packages}
 
 
-def _names_a_file(value: Any, files: tuple[Path, ...], base: Path) -> bool:
-    return isinstance(value, str) and (base / value).absolute() in [file.absolute() for file in files]
+def _by_content(value: Any, digests: Mapping[Path, str], base: Path) -> Any:
+    """Options in which the digest of a file stands for its path."""
+    if isinstance(value, str):
+        return digests.get((base / value).absolute(), value)
+    if isinstance(value, list):
+        return [_by_content(item, digests, base) for item in value]
+    if isinstance(value, dict):
+        return {name: _by_content(item, digests, base) for name, item in value.items()}
+    return value
 
 
 def structure_facts(structure: Structure) -> Any:
@@ -80,7 +133,7 @@ def run_identity(run: Run, model: str, reference: str, structure: str, settings:
     """
     return hashed(
         {
-            "version": __version__,
+            "version": [__version__, DATA_FORMAT],
             "model": model,
             "reference": reference if run.settings.reference_every else None,
             "structure": structure,
@@ -95,7 +148,7 @@ def probe_identity(probe: Probe, model: str, reference: str, structure: str) -> 
     """Identity of a probe; the reference and the simulations count only where the probe says that it needs them."""
     return hashed(
         {
-            "version": __version__,
+            "version": [__version__, DATA_FORMAT],
             "model": model,
             "structure": structure,
             "metric": component_facts(probe.component),

@@ -47,6 +47,9 @@ class AseModel(Model):
         _check_installed(self.calculator)
         return tuple(base / file for file in self.data_files)
 
+    def packages(self) -> tuple[str, ...]:
+        return (self.calculator.partition(":")[0].partition(".")[0],)
+
     def load(self, base: Path) -> ForceField:
         paths = {file: str((base / file).absolute()) for file in self.data_files}
         make = _find(self.calculator)

@@ -52,6 +52,9 @@ class TBLite(Reference):
     def inspect(self, base: Path, structures: Sequence[Structure]) -> Iterator[str]:
         return (reason for structure in structures for reason in refusals(self.method, structure.numbers))
 
+    def packages(self) -> tuple[str, ...]:
+        return ("tblite",)
+
     def load(self, base: Path) -> ForceField:
         return TBLiteForceField(self)
 
