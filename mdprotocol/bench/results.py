@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mdprotocol.bench.cells import CaseTimings
 from mdprotocol.bench.samples import ENGINE, PLAIN_ASE, Ratio, Timing, cpu_speedup, share, speedup
 from mdprotocol.plan.types import Plan, total_steps
@@ -124,17 +126,26 @@ def whole_protocol(found: Found, plan: Plan) -> dict[str, float | int] | None:
     The reference's own runs and its labels cost the same on both sides and are left out.
     """
     batches = [batch for batch in plan.batches if batch.model != REFERENCE]
-    plain, fast, steps = 0.0, 0.0, 0
+    plain, fast, steps, cpu = 0.0, 0.0, 0, np.zeros(2)
     for batch in batches:
         system, count = batch.runs[0].system, total_steps(batch.settings)
         one, many = found.plain(batch.model, system), found.batched(batch.model, system, len(batch.runs))
         if one is None or many is None:
             return None
         plain, fast = plain + count * len(batch.runs) * one.median, fast + count * many.median
+        cpu += count * np.array([len(batch.runs) * one.cpu_median, many.cpu_median])
         steps += count * len(batch.runs)
     if not steps:
         return None
-    return {"copy_steps": steps, "plain_ase_seconds": plain, "engine_seconds": fast, "speedup": plain / fast}
+    return {
+        "copy_steps": steps,
+        "plain_ase_seconds": plain,
+        "engine_seconds": fast,
+        "plain_ase_cpu_seconds": float(cpu[0]),
+        "engine_cpu_seconds": float(cpu[1]),
+        "speedup": plain / fast,
+        "cpu_speedup": float(cpu[0] / cpu[1]),
+    }
 
 
 def memory(found: Found) -> dict[str, float]:

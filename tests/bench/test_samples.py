@@ -92,6 +92,11 @@ def test_together_is_a_sum_over_cells_with_the_largest_batch():
     assert together(found(), periodic=True) is None
 
 
+def test_the_page_leads_with_the_smaller_ratio():
+    assert tables._speed({"speedup": 206.0, "cpu_speedup": 66.3}).startswith("**66.3 times**")
+    assert tables._speed({"speedup": 40.0, "cpu_speedup": 66.3}).startswith("**40.0 times**")
+
+
 def test_the_limit_is_the_best_product():
     assert found().sgemm == 6e10
 
