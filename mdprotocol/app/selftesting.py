@@ -75,6 +75,7 @@ def selftest(
     faults: Sequence[str] | None = None,
     sound: int | None = None,
     sizes: bool = False,
+    oracle: bool = False,
 ) -> SelfTested:
     """Plant every fault in every model of the protocol, repeat it without a fault, and report what it saw.
 
@@ -83,8 +84,9 @@ def selftest(
         faults: names of the faults; the whole catalogue where None.
         sound: repetitions without a fault; as the protocol declares where None.
         sizes: also look for the smallest size of each fault that is caught.
+        oracle: also plant them in an analytic model that is sound by construction, on the systems that it can hold.
     """
-    from mdprotocol.faults import chosen  # imports torch
+    from mdprotocol.faults import ORACLE, chosen  # imports torch
 
     started = time.time()
     prepared = smaller(source)
@@ -95,7 +97,8 @@ def selftest(
     folder.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".trials-", dir=folder.root) as scratch:
         bench = _Bench(prepared, Path(scratch), on_event)
-        powers = tuple(bench.power(model, planted, repetitions, sizes) for model in protocol.models)
+        subjects = [*protocol.models, *([ORACLE] if oracle else [])]
+        powers = tuple(bench.power(model, planted, repetitions, sizes) for model in subjects)
     seconds = time.time() - started
     for name, data in render_selftest(protocol, powers, seconds).items():
         folder.write_bytes(name, data)
@@ -165,8 +168,7 @@ class _Bench:
 
     def power(self, model: str, faults: Sequence[Fault], repetitions: int, sizes: bool) -> Power:
         """All trials with one model."""
-        protocol = self._prepared.protocol
-        alone = protocol.model_copy(update={"models": {model: protocol.models[model]}})
+        alone = self._alone(model)
         plan = self._plan(alone)
         first = replace(self._job(alone, f"{model}: without a fault", plan), keep=True)
         others = [self._sound(alone, model, index) for index in range(1, repetitions)]
@@ -175,7 +177,22 @@ class _Bench:
         if sizes:
             seen = self._smallest(alone, plan, faults, first, baseline, seen)
         counted = [baseline, *sound] if repetitions else []
-        return Power(model, baseline, tuple(seen), false_alarms(alone, counted), protocol.selftest.power)
+        return Power(model, baseline, tuple(seen), false_alarms(alone, counted), alone.selftest.power)
+
+    def _alone(self, model: str) -> Protocol:
+        """The protocol with one model; the oracle brings its own reference."""
+        protocol = self._prepared.protocol
+        if model in protocol.models:
+            return protocol.model_copy(update={"models": {model: protocol.models[model]}})
+        from mdprotocol.faults import oracle_protocol
+
+        built = {name: source.build(name, self._prepared.base) for name, source in protocol.systems.items()}
+        found = oracle_protocol(protocol, built)
+        if found is None:
+            raise UsageError(
+                "the oracle holds none of this protocol's systems: molecules of one heavy atom and hydrogen"
+            )
+        return found
 
     def _faults(
         self, protocol: Protocol, plan: Plan, faults: Sequence[Fault], first: Job, baseline: Trial

@@ -23,6 +23,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--faults", metavar="A,B", help="only these faults")
     parser.add_argument("--sound", type=_count, metavar="N", help="repetitions without a fault")
     parser.add_argument("--sizes", action="store_true", help="look for the smallest size of each fault that is caught")
+    parser.add_argument(
+        "--oracle", action="store_true", help="plant them in an analytic model too, sound by construction"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result")
     parser.set_defaults(execute=execute)
 
@@ -39,7 +42,13 @@ def execute(args: argparse.Namespace) -> int:
     names = None if args.faults is None else [name.strip() for name in args.faults.split(",") if name.strip()]
     with progress(quiet=args.quiet) as on_event:
         tested = app.selftest(
-            options.source(args), args.output, on_event, faults=names, sound=args.sound, sizes=args.sizes
+            options.source(args),
+            args.output,
+            on_event,
+            faults=names,
+            sound=args.sound,
+            sizes=args.sizes,
+            oracle=args.oracle,
         )
     _print(tested)
     return 0 if tested.met else 1

@@ -2,6 +2,19 @@
 
 from mdprotocol.faults.catalogue import CATALOGUE, chosen
 from mdprotocol.faults.fault import Change, Fault
+from mdprotocol.faults.oracle import NAME as ORACLE
+from mdprotocol.faults.oracle import Oracle, oracle_protocol
 from mdprotocol.faults.wrapping import FaultyForceField, FaultyModel, Flaw
 
-__all__ = ["CATALOGUE", "Change", "Fault", "FaultyForceField", "FaultyModel", "Flaw", "chosen"]
+__all__ = [
+    "CATALOGUE",
+    "ORACLE",
+    "Change",
+    "Fault",
+    "FaultyForceField",
+    "FaultyModel",
+    "Flaw",
+    "Oracle",
+    "chosen",
+    "oracle_protocol",
+]
