@@ -17,7 +17,7 @@ from mdprotocol.components import Metric, Report, Reporter, RunRow
 from mdprotocol.errors import StoreError
 from mdprotocol.plan import metrics_of
 from mdprotocol.plan.types import Probe, Run
-from mdprotocol.protocol import dump
+from mdprotocol.protocol import dump, moved
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.registry import Registry, is_local_path
 from mdprotocol.report import build_report
@@ -36,10 +36,11 @@ class Finished:
     """Runs that were computed now; 0 when everything was there already."""
 
 
-def resolved(prepared: Prepared) -> bytes:
-    """The protocol with every default; local plugins by absolute path, because the file moves to another folder."""
+def resolved(prepared: Prepared, folder: ResultsFolder) -> bytes:
+    """The protocol with every default, as it has to stand in the results folder: its files are found from there."""
     plugins = [str((prepared.base / p).resolve()) if is_local_path(p) else p for p in prepared.protocol.plugins]
-    return dump(prepared.protocol.model_copy(update={"plugins": plugins})).encode()
+    protocol = moved(prepared.protocol, prepared.base, folder.root)
+    return dump(protocol.model_copy(update={"plugins": plugins})).encode()
 
 
 def conclude(

@@ -24,7 +24,7 @@ def judge(results: Path, source: Source) -> Finished:
     metrics = metrics_of(prepared.protocol, prepared.registry)
     runs, probes = expand_runs(prepared.protocol), expand_probes(prepared.protocol, prepared.registry)
     measurements = measure(prepared.protocol, metrics, runs, probes, folder)
-    folder.write_bytes("protocol.yaml", resolved(prepared))
+    folder.write_bytes("protocol.yaml", resolved(prepared, folder))
     folder.write_dataset("measurements.nc", measurements.dataset)
     return conclude(prepared.protocol, prepared.registry, runs, probes, measurements, folder, executed=0)
 

@@ -153,7 +153,7 @@ def plan_of(prepared: Prepared) -> Plan:
 
 def _write_before(prepared: Prepared, plan: Plan, folder: ResultsFolder, command: str, *, resumable: bool) -> None:
     """Protocol and provenance are on disk before the first step."""
-    folder.write_bytes("protocol.yaml", resolved(prepared))
+    folder.write_bytes("protocol.yaml", resolved(prepared, folder))
     if not resumable and folder.exists("provenance.json"):
         return
     sessions = folder.read_json("provenance.json").get("sessions", []) if folder.exists("provenance.json") else []

@@ -37,6 +37,9 @@ class File(SourceWithCell):
     format: str | None = None
     """Name of the format in ASE, where the file's name does not tell."""
 
+    def files(self, base: Path) -> tuple[Path, ...]:
+        return (base / self.path,)
+
     def build(self, name: str, base: Path) -> Structure:
         file = base / self.path
         data = _content(self.path, file)
