@@ -254,6 +254,15 @@ def test_fused_energy_does_not_depend_on_the_age_of_the_list(folder) -> None:
     assert torch.equal(old.forces, new.forces)
 
 
+def test_a_thousand_atoms_have_the_energy_of_their_units(folder) -> None:
+    found = fused_or_skip(folder)
+    energy, forces = found.evaluate(box())
+    many, many_forces = found.evaluate(box((7, 7, 7)))
+    assert many == pytest.approx(343 * energy, abs=1e-2)
+    assert np.allclose(many_forces, np.tile(forces, (343, 1)), atol=1e-4)
+    assert found.kernel == "fused"
+
+
 def test_fused_virial_is_the_derivative_by_a_strain(folder) -> None:
     found, crystal = fused_or_skip(folder), box((1, 2, 1))
     found.evaluate(crystal)
