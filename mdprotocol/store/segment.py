@@ -47,6 +47,8 @@ def _parts(head: bytes, arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | me
     padded = head + b" " * (-len(head) % 64)  # so that arrays of 8-byte numbers lie on multiples of 8
     for values in (np.frombuffer(padded, dtype=np.uint8), *arrays.values()):
         whole = np.ascontiguousarray(values)
+        if whole.dtype.hasobject:
+            raise TypeError("a segment holds numbers only")
         header = io.BytesIO()
         npy.write_array_header_1_0(header, npy.header_data_from_array_1_0(whole))
         yield header.getvalue()

@@ -1,0 +1,89 @@
+"""One writer a folder: who holds it is said, and a dead holder holds nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mdprotocol.errors import StoreError, UsageError
+from mdprotocol.store import ResultsFolder
+
+HOLDER = """
+import sys, time
+from mdprotocol.store import ResultsFolder
+with ResultsFolder(sys.argv[1]).locked():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path):
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / "r")], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_second_writer_is_told_who_is_there_and_since_when(tmp_path: Path, holder) -> None:
+    folder = ResultsFolder(tmp_path / "r")
+    with pytest.raises(UsageError, match=rf"process {holder.pid} on .* writes there since \d{{4}}-"), folder.locked():
+        pass
+    (tmp_path / "r" / ".lock").write_text("")  # it had no room to say who it is
+    with pytest.raises(UsageError, match="another process writes there"), folder.locked():
+        pass
+    folder.write_bytes("verdict.md", b"judged")  # readers and judges need no lock
+    assert folder.exists("verdict.md")
+
+
+def test_a_killed_writer_frees_the_folder(tmp_path: Path, holder) -> None:
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    with ResultsFolder(tmp_path / "r").locked():
+        pass
+
+
+def test_it_is_free_again_after_use_and_after_an_error(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path / "r")
+    with pytest.raises(ValueError, match="x"), folder.locked():
+        raise ValueError("x")
+    with folder.locked():
+        assert (tmp_path / "r" / ".lock").read_text().startswith('{"pid": ')
+    assert (tmp_path / "r" / ".lock").read_text() == ""
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot write into"), ResultsFolder(tmp_path / "file" / "r").locked():
+        pass
+
+
+def test_temporary_files_where_only_the_holder_writes_are_swept_whoever_they_name(tmp_path: Path) -> None:
+    """The number of a dead process may be that of a new one."""
+    from mdprotocol.store.atomic import _temporary_name
+
+    folder = ResultsFolder(tmp_path)
+    for place in ("runs/m", "work/k", "probes", "figures"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / _temporary_name("a")).write_bytes(b"half")
+    assert folder.sweep() == 3
+    assert [path.parent.name for path in tmp_path.rglob(".tmp-*")] == ["figures"]
+
+
+def test_why_there_is_no_file_is_kept_for_the_run_that_was_planned(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    assert folder.problem("runs/a") == ""
+    folder.write_problem("runs/a", "ff", "no memory")
+    assert folder.problem("runs/a", "ff") == folder.problem("runs/a") == "no memory"
+    assert folder.problem("runs/a", "00") == ""
+    folder.forget_problem("runs/a")
+    assert folder.problem("runs/a") == ""
+    (tmp_path / "runs" / "b.error.json").write_text("[1]")
+    assert folder.problem("runs/b") == ""
