@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from mdprotocol.components import Model, SystemSource
+from mdprotocol.errors import MDProtocolError
 from mdprotocol.protocol.schema import Protocol
 
 Part = TypeVar("Part", bound=Model | SystemSource)
@@ -28,7 +29,10 @@ def moved(protocol: Protocol, old: Path, new: Path) -> Protocol:
 
 
 def _part(part: Part, old: Path, new: Path) -> Part:
-    files = {file.absolute() for file in part.files(old)}
+    try:
+        files = {file.absolute() for file in part.files(old)}
+    except (MDProtocolError, OSError):  # its file is gone or damaged: judging does without, and no path can be found
+        return part
     return _rewritten(part, files, old, new) if files else part
 
 

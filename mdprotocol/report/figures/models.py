@@ -44,6 +44,7 @@ def trade_off(report: Report) -> bytes:
         label = style.short(f"{verdict.model}: {verdict.decision}")
         one.plot(ms, rmse, marker, color=colour, markersize=9, label=label)
     one.set_xscale("log")
+    one.margins(0.15)
     style.plain_log(one.xaxis)
     one.set_ylim(bottom=0)
     one.set_xlabel("time a step, one molecule (ms)")
