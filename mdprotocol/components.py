@@ -359,6 +359,8 @@ class Quantity:
     over_time: Literal["", "average", "slope"] = ""
     """How longer runs sharpen it, for the advice where a verdict is open: an average over the run, a slope in time, or
     not at all (or not known)."""
+    positive: bool = False
+    """A size, which cannot be negative whatever the model: its interval ends above zero (see assess/statistics)."""
 
 
 Values = Mapping[str, "float | xr.DataArray"]

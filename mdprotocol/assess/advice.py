@@ -40,7 +40,7 @@ def advise(test: CellTest, level: Strictness, lengths_ps: Sequence[float]) -> Ad
     inside = test.least <= value <= test.most
     confidence = test.confidence if inside else level.confidence
     bound = min((b for b in (test.least, test.most) if math.isfinite(b)), key=lambda b: abs(b - value))
-    needed = samples_to_decide(cell.samples, how, confidence, bound)
+    needed = samples_to_decide(cell.samples, how, confidence, bound, positive=test.cell.quantity.positive)
     longer = _longer(test, confidence, bound, lengths_ps)
     if needed is None:
         either = f"; {longer} would decide it" if longer else ""
@@ -58,7 +58,8 @@ def _longer(test: CellTest, confidence: float, bound: float, lengths_ps: Sequenc
     power, lengths = FALL.get(test.cell.quantity.over_time), set(lengths_ps)
     if power is None or len(lengths) != 1:
         return ""
-    factor = scatter_to_decide(test.cell.cell.samples, test.cell.quantity.pool, confidence, bound)
+    quantity, samples = test.cell.quantity, test.cell.cell.samples
+    factor = scatter_to_decide(samples, quantity.pool, confidence, bound, positive=quantity.positive)
     if factor is None or factor ** (-1 / power) > LONGEST:
         return ""
     (now,) = lengths

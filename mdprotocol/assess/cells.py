@@ -92,7 +92,9 @@ class Pooled:
     def at(self, confidence: float) -> Estimate:
         """The estimate with an interval of another confidence; only where it was measured."""
         if confidence not in self._known:
-            self._known[confidence] = pool(self.cell.samples, self.quantity.pool, confidence)
+            self._known[confidence] = pool(
+                self.cell.samples, self.quantity.pool, confidence, positive=self.quantity.positive
+            )
         return self._known[confidence]
 
 
@@ -102,7 +104,7 @@ def pooled(name: str, quantity: Quantity, cell: Cell, confidence: float) -> Pool
     estimate = Estimate(nan, nan, nan, nan)
     if not reason:
         try:
-            estimate = pool(cell.samples, quantity.pool, confidence)
+            estimate = pool(cell.samples, quantity.pool, confidence, positive=quantity.positive)
         except NotMeasurable as error:
             reason = str(error)
     ids = tuple(place.id for place, value, _ in cell.readings if value is not None and place.id)

@@ -2,7 +2,7 @@
 
 For each quantity, with dims `model, system, simulation, temperature, replica` (a probe's: `model, system`):
 
-    <metric>.<quantity>           float64; attrs units, long_name, pool; dims of the metric's own (element, ...) follow.
+    <metric>.<quantity>           float64; attrs units, long_name, pool, positive; dims of the metric's own (element, ...) follow.
                                   NaN where there is no value.
     <metric>.<quantity>__reason   int32 index into `reason`: 0 measured, 1 not planned, else why it was not measured.
 
@@ -84,7 +84,8 @@ class Measurements:
 
 
 def _quantity(attrs: Mapping[str, Any]) -> Quantity:
-    return Quantity(str(attrs["units"]), str(attrs["long_name"]), attrs["pool"])
+    positive = bool(attrs.get("positive", 0))
+    return Quantity(str(attrs["units"]), str(attrs["long_name"]), attrs["pool"], positive=positive)
 
 
 class _Table:
@@ -189,7 +190,8 @@ def _variables(
         for key, value in reading.values.items():
             values[at + tuple(extra_axes[dim].index(coordinate) for dim, coordinate in key)] = value
     q = entry.quantity
-    yield entry.name, ((*dims, *extra), values, {"units": q.units, "long_name": q.long_name, "pool": q.pool})
+    attrs: dict[str, Any] = {"units": q.units, "long_name": q.long_name, "pool": q.pool, "positive": int(q.positive)}
+    yield entry.name, ((*dims, *extra), values, attrs)
     attrs = {"units": "1", "long_name": f"index into `reason`: why {entry.name} was not measured; 0 where it was"}
     yield entry.name + REASON, (dims, codes, attrs)
 

@@ -41,7 +41,7 @@ class BondLengths(Distributions):
 
     needs: ClassVar = frozenset({"position", "initial_position", "atomic_number", "temperature", "cell", "pbc"})
     quantities: ClassVar = {
-        "mean": Quantity("Å", "mean Wasserstein distance of bond length distributions"),
+        "mean": Quantity("Å", "mean Wasserstein distance of bond length distributions", positive=True),
         "worst": Quantity("Å", "largest Wasserstein distance of a bond length distribution", "max"),
         "relative": Quantity("1", "bond length distributions' distance over that between the reference's replicas"),
         "excess": Quantity("Å", "bond length distributions' distance beyond that between the reference's replicas"),

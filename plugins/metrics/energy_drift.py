@@ -32,10 +32,12 @@ class EnergyDrift(Metric):
     needs: ClassVar = frozenset({"time", "conserved_energy", "kinetic_energy"})
     quantities: ClassVar = {
         "slope": Quantity("meV/atom/ps", "slope of the conserved energy", over_time="slope"),
-        "per_atom": Quantity("meV/atom/ps", "size of the slope of the conserved energy", over_time="slope"),
+        "per_atom": Quantity(
+            "meV/atom/ps", "size of the slope of the conserved energy", over_time="slope", positive=True
+        ),
         "standard_error": Quantity("meV/atom/ps", "standard error of the slope within a run", "rms"),
-        "percent_of_kinetic": Quantity("%", "drift over the run relative to the mean kinetic energy"),
-        "percent_of_total": Quantity("%", "change of the conserved energy relative to its start (M6)"),
+        "percent_of_kinetic": Quantity("%", "drift over the run relative to the mean kinetic energy", positive=True),
+        "percent_of_total": Quantity("%", "change of the conserved energy relative to its start (M6)", positive=True),
     }
 
     def measure(self, run: xr.Dataset) -> Values:

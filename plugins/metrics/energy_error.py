@@ -35,10 +35,10 @@ class EnergyError(Metric):
     type: Literal["energy_error"] = "energy_error"
     needs: ClassVar = frozenset({"time", "potential_energy", "reference_energy", "sample_frame"})
     quantities: ClassVar = {
-        "mae": Quantity("meV/atom", "energy MAE without the mean offset"),
+        "mae": Quantity("meV/atom", "energy MAE without the mean offset", positive=True),
         "rmse": Quantity("meV/atom", "energy RMSE without the mean offset", "rms"),
         "offset": Quantity("meV/atom", "mean energy offset to the reference"),
-        "mae_with_offset": Quantity("meV/atom", "energy MAE with the mean offset"),
+        "mae_with_offset": Quantity("meV/atom", "energy MAE with the mean offset", positive=True),
         "rmse_with_offset": Quantity("meV/atom", "energy RMSE with the mean offset", "rms"),
         "drift": Quantity("meV/atom/ps", "slope of the energy offset with time"),
         "growth": Quantity("meV/atom/ps", "slope of the energy error's size with time"),

@@ -28,7 +28,9 @@ class EnergyFluctuation(Metric):
     needs: ClassVar = frozenset({"time", "conserved_energy", "kinetic_energy"})
     quantities: ClassVar = {
         "per_atom": Quantity("meV/atom", "scatter of the conserved energy about its trend", "rms"),
-        "percent_of_kinetic": Quantity("%", "scatter of the conserved relative to that of the kinetic energy"),
+        "percent_of_kinetic": Quantity(
+            "%", "scatter of the conserved relative to that of the kinetic energy", positive=True
+        ),
     }
 
     def measure(self, run: xr.Dataset) -> Values:

@@ -44,11 +44,11 @@ class ForceError(Metric):
     needs: ClassVar = frozenset({"time", "force", "reference_force", "sample_frame"})
     quantities: ClassVar = {
         "rmse": Quantity("eV/Å", "force RMSE", "rms", "average"),
-        "mae": Quantity("eV/Å", "force MAE", over_time="average"),
+        "mae": Quantity("eV/Å", "force MAE", over_time="average", positive=True),
         "r2": Quantity("1", "coefficient of determination of force components"),
         "max": Quantity("eV/Å", "largest force error of an atom", "max"),
-        "angle": Quantity("°", "mean angle between model and reference force"),
-        "relative_rmse": Quantity("%", "force RMSE relative to the reference's RMS force"),
+        "angle": Quantity("°", "mean angle between model and reference force", positive=True),
+        "relative_rmse": Quantity("%", "force RMSE relative to the reference's RMS force", positive=True),
         "rmse_by_element": Quantity("eV/Å", "force RMSE by element", "rms"),
         "rmse_by_time": Quantity("eV/Å", "force RMSE by part of the run", "rms"),
         "growth": Quantity("eV/Å/ps", "slope of the force RMSE with time"),

@@ -194,7 +194,7 @@ def test_measurements_read_back_say_the_same(world):
 def test_each_quantity_has_its_units_in_the_file(world):
     made = world().fill(lambda run: 1.0)
     dataset = made.measure().dataset
-    assert dataset["level.mean"].attrs == {"units": "eV", "long_name": "signal, mean", "pool": "mean"}
+    assert dataset["level.mean"].attrs == {"units": "eV", "long_name": "signal, mean", "pool": "mean", "positive": 0}
     assert dataset["level.mean"].dims == ("model", "system", "simulation", "temperature", "replica")
 
 

@@ -41,7 +41,8 @@ def test_exact_binomial_interval_of_a_textbook_sample():
 def test_root_mean_square():
     found = pool([3.0, 4.0], "rms", 0.95)
     assert found.value == pytest.approx(math.sqrt(12.5))
-    assert found.low == 0.0
+    # Squares 9 and 16: mean 12.5, half width 12.706 x 3.5; Student's interval ends below zero, so the other end holds.
+    assert found.low == pytest.approx(math.sqrt(12.5 * math.exp(-12.7062 * 3.5 / 12.5) / 2), rel=1e-4)
     # se of the squares is 3.5; by the delta method se = 3.5/(2 rms).
     assert found.standard_error == pytest.approx(3.5 / (2 * math.sqrt(12.5)))
 
@@ -93,6 +94,13 @@ def test_an_interval_scales_with_its_samples(samples, factor):
     assert after.low == pytest.approx(before.low * factor, rel=1e-6, abs=1e-6)
 
 
+def test_only_what_cannot_be_negative_ends_above_zero():
+    """Three positive samples of a signed quantity prove nothing about its sign; of a size they do."""
+    samples = [0.5, 2.0, 4.0]
+    assert pool(samples, "mean", 0.99).low < 0
+    assert pool(samples, "mean", 0.99, positive=True).low > 0
+
+
 def test_the_advised_number_is_the_least_that_decides():
     """Mean 0, s = 1, bound 0.5: t(n-1)/sqrt(n) < 0.5 first at n = 18 (t(17) = 2.1098)."""
     samples = np.array([-1.0, 1.0, -1.0, 1.0]) * math.sqrt(3) / 2
@@ -106,6 +114,13 @@ def test_the_advised_number_of_trials_decides():
 
 def test_a_value_on_the_bound_cannot_be_decided_by_more():
     assert samples_to_decide([1.0, 3.0], "mean", 0.95, 2.0) is None
+
+
+def test_a_size_far_beyond_its_bound_is_outside_however_much_it_scatters():
+    """Four replicas with a scatter of a third, at the confidence that forty cells ask for: 30 is beyond 1."""
+    samples, bound = [20.0, 30.0, 40.0, 30.0], 1.0
+    assert pool(samples, "mean", 1 - 0.1 / 40, positive=True).low > bound
+    assert scatter_to_decide([20.0, 30.0, 80.0, 30.0], "mean", 0.99, 10.0, positive=True) < 1
 
 
 @pytest.mark.parametrize(("samples", "how", "bound"), [((-1.0, 2.0, 0.0), "mean", 1.0), ((1.0, 2.0, 1.5), "rms", 1.8)])
