@@ -12,18 +12,19 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdprotocol.app.running import EventHandler, executor_named, pending
+from mdprotocol.app.resuming import pending
+from mdprotocol.app.running import EventHandler, executor_named
 from mdprotocol.app.sources import Prepared, Source, prepare
 from mdprotocol.assess import judge_models, measure
 from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms, see
 from mdprotocol.components import Metric
-from mdprotocol.errors import UsageError
-from mdprotocol.plan import Plan, make_plan, metrics_of, total_steps
+from mdprotocol.errors import StoreError, UsageError
+from mdprotocol.plan import Plan, Probe, Run, make_plan, metrics_of, total_steps
 from mdprotocol.protocol.checks import expanded_name
 from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.report.selftest import render_selftest
@@ -294,13 +295,16 @@ def _simulate(job: Job, folder: ResultsFolder) -> None:
     from mdprotocol.engine.probe import run_probes
 
     batches, probes = pending(job.plan, folder)
-    for work, tasks in ((run_probes, probes), (run_batch, batches)):
-        for task in tasks:
-            try:
-                work(task, folder.root, _quiet)  # type: ignore[operator]
-            except Exception:
-                if job.change is None:
-                    raise
+    work: list[Callable[[], Any]] = [functools.partial(run_probes, p, folder.root, _quiet) for p in probes]
+    work += [functools.partial(run_batch, batch, folder.root, _quiet) for batch in batches]
+    for task in work:
+        try:
+            task()
+        except StoreError:
+            raise
+        except Exception:
+            if job.change is None:
+                raise
 
 
 def _quiet(event: Any) -> None:
@@ -309,7 +313,8 @@ def _quiet(event: Any) -> None:
 
 def take_over(plan: Plan, folder: ResultsFolder, donor: ResultsFolder | None) -> None:
     """Link finished files of equal identity from another folder."""
-    for item in (*plan.runs, *plan.probes) if donor is not None else ():
+    items: tuple[Run | Probe, ...] = (*plan.runs, *plan.probes)
+    for item in items if donor is not None else ():
         assert donor is not None
         if donor.identity(item.path) == item.identity:
             target = folder.path(item.path)

@@ -87,11 +87,11 @@ def oracle_protocol(protocol: Protocol, structures: Mapping[str, Structure]) -> 
     Simulations and criteria that are about other systems only are left out.
     """
     systems = {name: source for name, source in protocol.systems.items() if holds(structures[name])}
-    simulations = {name: new for name, s in protocol.simulations.items() if (new := _simulation(s, systems))}
+    simulations = {name: one for name, s in protocol.simulations.items() if (one := _simulation(s, systems))}
     criteria = {
-        name: new
+        name: kept
         for name, criterion in protocol.criteria.items()
-        if (new := _criterion(criterion, systems)) and _runs(criterion, simulations)
+        if (kept := _criterion(criterion, systems)) and _runs(criterion, simulations)
     }
     if not systems or not criteria:
         return None
