@@ -166,10 +166,12 @@ def _disagreement(item: Run | Probe, dataset: xr.Dataset) -> str:
 
 
 def _classless(facts: Any) -> Any:
-    """Settings without the import path of their classes, which for a local plugin depends on where it lies."""
+    """Settings without where the code of their classes lies and its version: `run` asks for these, judging takes stored
+    runs as what they are.
+    """
     if not isinstance(facts, dict):
         return facts
-    return {key: _classless(value) for key, value in facts.items() if key != "class"}
+    return {key: _classless(value) for key, value in facts.items() if key not in ("class", "code")}
 
 
 def _failure(dataset: xr.Dataset) -> str:
