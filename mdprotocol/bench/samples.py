@@ -88,10 +88,10 @@ def cpu_speedup(slow: Timing, fast: Timing) -> Ratio:
 
 
 def share(timing: Timing, limit: float) -> Ratio | None:
-    """Operations a second of a timing as a share of the machine's limit (operations a second)."""
-    if timing.flops is None:
+    """Operations in a second of CPU time as a share of one core's limit; None on a GPU, or where nobody counted them."""
+    if timing.flops is None or timing.device != "cpu":
         return None
-    return ratio(timing.flops / medians(timing.bursts), np.full(len(timing.bursts), limit))
+    return ratio(timing.flops / medians(timing.cpu_bursts), np.full(len(timing.cpu_bursts), limit))
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> Ratio:

@@ -46,6 +46,8 @@ def test_cpu_time_does_not_count_what_other_processes_had():
 def test_share_of_the_limit():
     assert share(FAST, limit=6e9).median == pytest.approx(0.5 * (0.5 + 0.25))  # 3 and 1.5 GFLOP/s of 6
     assert share(SLOW, limit=6e9) is None  # nobody counted its operations
+    disturbed = timing(((9.0,),), flops=3e6, cpu=((1e-3,),))
+    assert share(disturbed, limit=6e9).median == pytest.approx(0.5)  # others had the rest of the nine seconds
 
 
 def test_median_and_percentile():
