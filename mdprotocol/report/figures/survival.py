@@ -68,15 +68,17 @@ def _panel(axes: Any, rows: Sequence[RunRow], several: bool, causes: Sequence[st
     groups: dict[str, list[RunRow]] = {}
     for row in rows:
         groups.setdefault(row.model if several else f"{row.temperature_K:g} K", []).append(row)
+    heat = style.temperature_colours([row.temperature_K for row in rows])
     for k, (name, group) in enumerate(groups.items()):
-        colour, failed = COLOURS[k % len(COLOURS)], [row for row in group if row.outcome == "failed"]
+        colour = COLOURS[k % len(COLOURS)] if several else heat[group[0].temperature_K]
+        failed = [row for row in group if row.outcome == "failed"]
         label = style.short(f"{name}: {len(failed)} of {len(group)} failed", 30)
         _curve(axes, group, failed, colour, label, causes)
     axes.set_ylim(-0.03, 1.05)
     axes.set_xlim(left=0)
     axes.set_xlabel("time (ps)")
     axes.set_ylabel("share of runs alive")
-    axes.legend(loc="best", fontsize=7)
+    axes.legend(loc="lower left", fontsize=7)
 
 
 def _curve(
@@ -88,4 +90,4 @@ def _curve(
     for row in failed:
         at = share[np.searchsorted(time, row.time_ps)]
         mark = MARKS[causes.index(cause(row)) % len(MARKS)]
-        axes.plot(row.time_ps, at, mark, color=colour, markersize=5, markeredgecolor="white", markeredgewidth=0.5)
+        axes.plot(row.time_ps, at, mark, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.6)
