@@ -20,6 +20,8 @@ from pydantic import Field
 from mdprotocol.api import Executor
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+START_S = 300.0
+"""How long a new worker may take to load what it needs before its silence counts."""
 PATIENCE_S = 10.0
 """How long a worker may take to leave: one that was told to stop writes a checkpoint first."""
 
@@ -57,7 +59,7 @@ class Processes(Executor):
                         on_event(content)
                     elif kind == "unfit":
                         raise content
-                    elif team.finished(worker, kind):
+                    elif kind != "ready" and team.finished(worker, kind):
                         yield content
         finally:
             leave(team.workers)
@@ -137,6 +139,7 @@ class Worker:
             self._process.start()
         theirs.close()
         self.give(task)
+        self._heard += START_S
 
     def give(self, task: Task) -> None:
         """Send it a task."""
@@ -145,7 +148,7 @@ class Worker:
             self.connection.send(task[1])
 
     def receive(self) -> tuple[str, Any]:
-        """`event`; `done` (a result or an exception); `died` or `unfit` (its setup failed) with an exception."""
+        """`ready`; `event`; `done` (a result or an exception); `died` or `unfit` (its setup failed) with an exception."""
         self._heard = time.monotonic()
         try:
             kind, content = self.connection.recv()
@@ -212,6 +215,7 @@ def serve(connection: Connection, work: Work, setup: Callable[[], None]) -> None
         except Exception as error:
             connection.send(("unfit", portable(error)))
             return
+        connection.send(("ready", None))
         while True:
             _send_result(connection, _answer(connection, work))
 

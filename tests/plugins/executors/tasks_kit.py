@@ -49,4 +49,23 @@ def work(task: tuple[str, Any], emit: Callable[[Any], None]) -> Any:
         while True:
             Path(value).write_text(str(time.monotonic_ns()))
             time.sleep(0.02)
+    if what == "die once":  # and be well the second time
+        if not Path(value).exists():
+            Path(value).write_text("")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "well"
+    if what == "hang":
+        time.sleep(600)
+    if what == "murmur":  # long, but not silent
+        for _ in range(value):
+            time.sleep(0.2)
+            emit("still there")
+        return "done"
+    if what == "checkpoint":  # as a batch does when it is told to stop
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        emit("ready")
+        try:
+            time.sleep(600)
+        finally:
+            Path(value).write_text("written")
     raise AssertionError(what)

@@ -33,12 +33,71 @@ def test_registered() -> None:
     assert {"serial", "processes"} <= set(build_registry().names("executors"))
 
 
+@executors
+def test_an_error_says_which_task_it_ended(executor: Executor) -> None:
+    results, _ = run(executor, [("square", 2), ("raise", 7), ("raise unpicklable", 0)])
+    errors = [result for result in results if isinstance(result, Exception)]
+    assert {error.task: "lock" in str(error) for error in errors} == {1: False, 2: True}
+
+
+def test_a_worker_that_dies_once_is_replaced_and_its_task_done(tmp_path: Path) -> None:
+    results, _ = run(Processes(workers=1), [("die once", str(tmp_path / "died")), ("square", 3)])
+    assert sorted(map(str, results)) == ["9", "well"]
+
+
+def test_a_task_that_hangs_is_tried_once_more_and_given_up() -> None:
+    executor = Processes(workers=2, task_timeout_s=4.0)
+    results, events = run(executor, [("hang", 0), ("murmur", 30)])
+    assert [r for r in results if not isinstance(r, Exception)] == ["done"]
+    (error,) = (r for r in results if isinstance(r, Exception))
+    assert "no sign of life for 4 s" in str(error)
+    assert error.task == 0
+    assert events.count(("began", "hang", 0)) == 2
+
+
+def test_workers_are_told_to_stop_and_write_their_checkpoint(tmp_path: Path) -> None:
+    told: list[Any] = []
+
+    def on_event(event: Any) -> None:
+        told.append(event)
+        if event == "ready":
+            raise KeyboardInterrupt
+
+    tasks = [("checkpoint", str(tmp_path / "a"))]
+    with pytest.raises(KeyboardInterrupt):
+        list(Processes(workers=1).execute(tasks_kit.work, tasks, on_event, tasks_kit.setup))
+    assert (tmp_path / "a").read_text() == "written"
+    assert multiprocessing.active_children() == []
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    beat = tmp_path / "beat"
+    script = tmp_path / "program.py"
+    script.write_text(f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import tasks_kit
+from mdprotocol_plugins.executors.processes import Processes
+if __name__ == "__main__":
+    list(Processes(workers=1).execute(tasks_kit.work, [("beat", {str(beat)!r})], lambda event: None, tasks_kit.setup))
+""")
+    process = subprocess.Popen([sys.executable, str(script)])
+    try:
+        wait_for([beat])
+    finally:
+        process.kill()
+        process.wait()
+    assert not alive([beat])
+
+
 def test_options() -> None:
     assert Processes(workers=3).count() == 3
     assert Processes().count() >= 1
     for wrong in (0, -1, "many", 1.5):
         with pytest.raises(ValidationError):
             Processes(workers=wrong)
+    with pytest.raises(ValidationError):
+        Processes(task_timeout_s=0)
 
 
 @executors
