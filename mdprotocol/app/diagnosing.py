@@ -11,6 +11,7 @@ from mdprotocol.app.sources import Prepared
 from mdprotocol.assess import Measurements, judge_models
 from mdprotocol.assess.diagnose import NO_PHYSICS, OF_ITS_OWN, PROBES, against_reference, diagnose, rows_of
 from mdprotocol.components import Metric, ProbeMetric
+from mdprotocol.engine.events import ProbeFinished
 from mdprotocol.errors import StoreError
 from mdprotocol.plan import Plan, metrics_of
 from mdprotocol.plan.followup import FollowUp, Rerun
@@ -42,7 +43,10 @@ def follow_up(
     for verdict in failing:
         task = _task(verdict, prepared, plan, metrics, folder, SECONDS / len(failing))
         if task.structures and _stored(folder, task.path) != task.subject:
-            follow_up_task((task, folder.root), on_event)
+            try:
+                follow_up_task((task, folder.root), on_event)
+            except Exception as error:  # whatever goes wrong here, the verdict stands without a cause
+                on_event(ProbeFinished(f"{task.model} diagnosis", problem=f"{type(error).__name__}: {error}"))
 
 
 def causes_of(verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: ResultsFolder) -> list[Diagnosis]:
@@ -51,8 +55,12 @@ def causes_of(verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: Resu
     subject = _stored(folder, path)
     if not subject or any(folder.identity(run) != identity for run, identity in json.loads(subject)["runs"].items()):
         return []
-    with folder.open(path) as table:
-        return list(diagnose(verdict, metrics, rows_of(table.load())))
+    try:
+        with folder.open(path) as table:
+            rows = rows_of(table.load())
+    except (StoreError, KeyError, ValueError):
+        return []
+    return list(diagnose(verdict, metrics, rows))
 
 
 def _stored(folder: ResultsFolder, path: str) -> str:
