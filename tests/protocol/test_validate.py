@@ -46,7 +46,7 @@ def test_a_sound_protocol_becomes_components(write: Write, registry: Registry) -
 BROKEN: dict[str, tuple[tuple[str, str], str]] = {
     "misspelt key": (
         ("temperatures_K", "temprtures_K"),
-        "p.yaml:13:5: simulations.nve.temprtures_K: unknown key 'temprtures_K'; allowed: duration_ps, equilibration, "
+        "p.yaml:13:5: simulations.nve.temprtures_K: unknown key 'temprtures_K'; allowed: additions, duration_ps, equilibration, "
         "guards, integrator, models, record_every_fs, reference_every_fs, reference_trajectory, replicas, seeds, "
         "systems, temperatures_K, timestep_fs; did you mean 'temperatures_K'?",
     ),
