@@ -1,0 +1,163 @@
+"""Feeds a reader mutated files under the eyes of a clock and a scale; whatever is not our own error is a finding."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import resource
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mutate import mutated
+from readers import Reader
+
+from mdprotocol.errors import MDProtocolError
+
+MOST_SECONDS = 5.0
+"""Processor time for one input."""
+MOST_BYTES = 1 << 30
+"""Growth of the address space, or of the peak of memory, for one input."""
+POOL = 400
+"""Inputs kept because they reached a new place; they are mutated further."""
+
+
+class TooSlow(BaseException):
+    """Raised into a reader that takes too long; no reader can take it for an error of the file."""
+
+
+@dataclass
+class Campaign:
+    """Findings of one reader.
+
+    Attributes:
+        folder: for the input in hand (`current`), which is what to look at where the process died.
+        iterations: inputs tried so far.
+        findings: where it went wrong -> input and traceback.
+    """
+
+    reader: Reader
+    seed: int
+    folder: Path
+    iterations: int = 0
+    findings: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+
+    def run(self, first: int, iterations: int, deadline: float = float("inf")) -> None:
+        """Try inputs; each depends on the seed, its number and those before it."""
+        seeds = self.reader.seeds()
+        self._sound(seeds)
+        pool, places = list(seeds), set()
+        for number in range(first, first + iterations):
+            if time.monotonic() > deadline:
+                return
+            dice = random.Random(f"{self.seed}:{number}")
+            base = dice.choice(seeds if dice.random() < 0.5 else pool)
+            data = mutated(base, dice, self.reader.words, seeds)
+            place = self.tried(data)
+            self.iterations += 1
+            if place not in places and len(pool) < POOL:
+                places.add(place)
+                pool.append(data)
+
+    def _sound(self, seeds: list[bytes]) -> None:
+        """A fuzzer whose sound files are refused tests nothing."""
+        for seed in seeds:
+            with self._file(seed) as path:
+                self.reader.read(path)
+
+    def tried(self, data: bytes) -> str:
+        """Read one input; where it ended (a place in the code), and a finding where that is not a sound end."""
+        with self._file(data) as path:
+            end = outcome(self.reader, path)
+        if end.bad and end.place not in self.findings:
+            self.findings[end.place] = (data, end.text)
+        return end.place
+
+    @contextmanager
+    def _file(self, data: bytes) -> Iterator[Path]:
+        (self.folder / "current").write_bytes(data)
+        path = self.folder / self.reader.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        yield path
+
+
+@dataclass(frozen=True)
+class End:
+    """How a reader ended: where, whether that is a finding, and its traceback."""
+
+    place: str
+    bad: bool
+    text: str = ""
+
+
+def outcome(reader: Reader, path: Path) -> End:
+    """Read a file within limits."""
+    began, peak = time.process_time(), _peak()
+    try:
+        with limits():
+            reader.read(path)
+        end = End("read", bad=False)
+    except MDProtocolError as error:
+        end = End(_place(error), bad=False)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        end = End(_place(error), bad=True, text="".join(traceback.format_exception(error)))
+    seconds, grown = time.process_time() - began, _peak() - peak
+    if not end.bad and (seconds > MOST_SECONDS or grown > MOST_BYTES):
+        return End(f"costs {end.place}", bad=True, text=f"{seconds:.1f} s, {grown / 2**20:.0f} MiB\n")
+    return end
+
+
+@contextmanager
+def limits() -> Iterator[None]:
+    """No more processor time and address space than is allowed; what does not heed the first alarm is killed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    cpu = resource.getrlimit(resource.RLIMIT_CPU)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    old = signal.signal(signal.SIGPROF, _alarm)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (_address_space() + MOST_BYTES, hard))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + 3 * MOST_SECONDS), cpu[1]))
+        signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, old)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_CPU, cpu)
+
+
+def _alarm(number: int, frame: Any) -> None:
+    raise TooSlow(f"more than {MOST_SECONDS:g} s of processor time")
+
+
+def _address_space() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _place(error: BaseException) -> str:
+    """Files and lines of an error and of what caused it: inputs that reach the same are of one kind."""
+    parts, chain = [], error
+    while chain is not None:
+        frames = traceback.extract_tb(chain.__traceback__)
+        parts.append(f"{type(chain).__name__} " + " ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames[-4:]))
+        chain = chain.__cause__ or chain.__context__
+        if len(parts) == 4:
+            break
+    return " < ".join(parts)
+
+
+def name_of(data: bytes) -> str:
+    """Name of a finding's file."""
+    return hashlib.sha256(data).hexdigest()[:12]
