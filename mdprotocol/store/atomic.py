@@ -52,6 +52,11 @@ def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
         os.close(descriptor)
 
 
+def meant(path: Path) -> str:
+    """Name of the file that a temporary one is to become, for messages."""
+    return path.name.split("-", 4)[-1] if path.name.startswith(PREFIX) else path.name
+
+
 def is_stale(path: Path) -> bool:
     """Whether a file has a temporary name and nobody writes it any more."""
     parts = path.name.removeprefix(PREFIX).split("-", 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ from mdprotocol.errors import StoreError
 from mdprotocol.store import netcdf
 from mdprotocol.store.atomic import PREFIX, is_stale, write_atomically, write_parts
 from mdprotocol.store.lock import locked
+from mdprotocol.store.seal import seal
 from mdprotocol.store.work import WORK
 
 RUNS, PROBES = "runs", "probes"
@@ -49,11 +50,11 @@ class ResultsFolder:
 
     def write_dataset(self, relative: str, dataset: xr.Dataset) -> None:
         """Write a dataset as NetCDF-4; an open lazy dataset of the same file keeps the old content."""
-        self._write(relative, lambda path: netcdf.write(path, dataset))
+        self._write_sealed(relative, lambda path: netcdf.write(path, dataset))
 
     def write_growing(self, relative: str, fixed: xr.Dataset, parts: Iterable[netcdf.Growing]) -> None:
         """Write a run's dataset that is too long for memory, a slab at a time."""
-        self._write(relative, lambda path: netcdf.write_growing(path, fixed, parts))
+        self._write_sealed(relative, lambda path: netcdf.write_growing(path, fixed, parts))
 
     def write_bytes(self, relative: str, data: bytes) -> None:
         """Write a file."""
@@ -67,7 +68,14 @@ class ResultsFolder:
             raise StoreError(f"{relative} cannot be written as JSON: {error}") from error
         self.write_bytes(relative, (text + "\n").encode("utf-8"))
 
-    def _write(self, relative: str, write: Any) -> None:
+    def _write_sealed(self, relative: str, write: Callable[[Path], None]) -> None:
+        def write_and_seal(path: Path) -> None:
+            write(path)
+            seal(path)
+
+        self._write(relative, write_and_seal)
+
+    def _write(self, relative: str, write: Callable[[Path], None]) -> None:
         try:
             write_atomically(self.path(relative), write)
         except OSError as error:
@@ -101,8 +109,15 @@ class ResultsFolder:
             return json.loads(self.path(relative).read_text(encoding="utf-8"))
         except OSError as error:
             raise StoreError(f"cannot read {self.root / relative}: {error.strerror or error}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"{self.root / relative} is not JSON: {error}") from error
+
+    def read_facts(self, relative: str) -> dict[str, Any]:
+        """Read a JSON file that holds an object; empty where there is no such file."""
+        found = self.read_json(relative) if self.exists(relative) else {}
+        if not isinstance(found, dict):
+            raise StoreError(f"{self.root / relative} is damaged: it holds no JSON object")
+        return found
 
     def open(self, relative: str) -> xr.Dataset:
         """Open a NetCDF file lazily; close it, or use it as a context manager."""
@@ -152,4 +167,7 @@ class ResultsFolder:
 
 def _order(item: tuple[str, dict[str, Any]]) -> tuple[str, float, int, str]:
     run, attrs = item
-    return run.rpartition("/")[0], float(attrs.get("temperature_K", 0)), int(attrs.get("replica", 0)), run
+    try:
+        return run.rpartition("/")[0], float(attrs.get("temperature_K", 0)), int(attrs.get("replica", 0)), run
+    except (TypeError, ValueError, OverflowError):  # no number: by its name alone
+        return run.rpartition("/")[0], 0.0, 0, run

@@ -13,6 +13,8 @@ import numpy as np
 import xarray as xr
 
 from mdprotocol.errors import StoreError
+from mdprotocol.store.atomic import meant
+from mdprotocol.store.seal import is_sound
 from mdprotocol.variables import RUN_COORDS, RUN_VARIABLES
 
 IDENTITY = "identity"
@@ -34,7 +36,7 @@ def write(path: Path, dataset: xr.Dataset) -> None:
     try:
         labelled.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise StoreError(f"cannot write {path.name}: {_said(error, path)}") from error
+        raise StoreError(f"cannot write {meant(path)}: {_said(error, path)}") from error
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def write_growing(path: Path, fixed: xr.Dataset, parts: Iterable[Growing]) -> No
             for part in parts:
                 _append(file, part)
     except (OSError, RuntimeError) as error:
-        raise StoreError(f"cannot write {path.name}: {_said(error, path)}") from error
+        raise StoreError(f"cannot write {meant(path)}: {_said(error, path)}") from error
 
 
 def _append(file: netCDF4.Dataset, part: Growing) -> None:
@@ -98,8 +100,10 @@ def read(path: Path) -> xr.Dataset:
     """Open lazily: variables are read when they are asked for.
 
     Raises:
-        StoreError: the file is not there or is not NetCDF.
+        StoreError: the file is not there, is damaged, or is not NetCDF.
     """
+    if path.exists() and not is_sound(path):
+        raise StoreError(f"{path} cannot be read as NetCDF: it is damaged, or this program did not write it")
     try:
         return xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
@@ -108,7 +112,9 @@ def read(path: Path) -> xr.Dataset:
 
 
 def attributes(path: Path) -> dict[str, Any] | None:
-    """Global attributes of a file; None where it is absent or unreadable, so that nobody trusts a torn file."""
+    """Global attributes of a file; None where it is absent, damaged or unreadable: nobody trusts a torn file."""
+    if not is_sound(path):
+        return None
     try:
         with netCDF4.Dataset(path, "r") as file:
             return {name: _plain(file.getncattr(name)) for name in file.ncattrs()}

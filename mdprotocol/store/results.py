@@ -56,7 +56,9 @@ class Results:
 
     def verdict(self) -> dict[str, Any]:
         """Content of verdict.json."""
-        return dict(self.folder.read_json("verdict.json"))
+        if not self.folder.exists("verdict.json"):
+            raise StoreError(f"{self.folder.root} has no verdict.json; `mdprotocol judge` writes it")
+        return self.folder.read_facts("verdict.json")
 
     @property
     def measurements(self) -> xr.Dataset:

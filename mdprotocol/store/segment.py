@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def decode(path: Path, *, check: bool = True) -> Segment | None:
         for name in head["names"]:
             arrays[name], at = _array(raw, at)
         return Segment(head["facts"], arrays)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, SyntaxError, TokenError):
         return None
 
 

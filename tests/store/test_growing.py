@@ -48,7 +48,7 @@ ResultsFolder(sys.argv[1]).write_growing("runs/a.nc", xr.Dataset(attrs={"identit
 def test_a_disk_that_fills_up_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], check=False, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "StoreError: cannot write" in done.stderr
+    assert "StoreError: cannot write a.nc" in done.stderr
     assert list((tmp_path / "runs").iterdir()) == []
 
 
