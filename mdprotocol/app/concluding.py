@@ -63,7 +63,7 @@ def conclude(
         verdicts=verdicts,
         measurements=tabulate(protocol, metrics, measurements),
         runs=run_rows(runs, folder),
-        provenance=folder.read_json("provenance.json") if folder.exists("provenance.json") else {},
+        provenance=folder.read_facts("provenance.json"),
         open_run=lambda run: folder.open(run + ".nc"),
     )
     for reporter in reporters_of(protocol, registry):
@@ -76,7 +76,7 @@ def _completed(
     verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: ResultsFolder, left_out: Mapping[str, str]
 ) -> ModelVerdict:
     """The verdict with the causes of its failures, and with a note on runs that were left out."""
-    count = sum(run.split("/")[1] == verdict.model for run in left_out)
+    count = sum(run.split("/")[1:2] == [verdict.model] for run in left_out)
     notes = [f"{count} runs were not run: the verdict could no longer change"] if count else []
     causes = causes_of(verdict, metrics, folder)
     return dataclasses.replace(verdict, notes=(*verdict.notes, *notes), diagnosis=tuple(causes))

@@ -156,16 +156,22 @@ def _write_before(prepared: Prepared, plan: Plan, folder: ResultsFolder, command
     folder.write_bytes("protocol.yaml", resolved(prepared, folder))
     if not resumable and folder.exists("provenance.json"):
         return
-    sessions = folder.read_json("provenance.json").get("sessions", []) if folder.exists("provenance.json") else []
+    sessions = _sessions(folder.read_facts("provenance.json"))
     facts = collect_provenance(prepared.protocol, prepared.base)
     facts |= {"command": command, "plugins": list(prepared.registry.origins()), "warnings": list(plan.warnings)}
     folder.write_json("provenance.json", facts | {"sessions": sessions})
 
 
 def _write_after(folder: ResultsFolder, seconds: float, executed: int) -> None:
-    facts = folder.read_json("provenance.json")
+    facts = folder.read_facts("provenance.json")
     session = {"wall_seconds": round(seconds, 1), "runs_executed": executed}
-    folder.write_json("provenance.json", facts | {"sessions": [*facts["sessions"], session]})
+    folder.write_json("provenance.json", facts | {"sessions": [*_sessions(facts), session]})
+
+
+def _sessions(facts: Mapping[str, Any]) -> list[Any]:
+    """Earlier commands that ran into a folder, by its provenance."""
+    found = facts.get("sessions")
+    return found if isinstance(found, list) else []
 
 
 def _simulate(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mdprotocol.assess import judge_models, measure
 from mdprotocol.components import Metric
+from mdprotocol.errors import StoreError
 from mdprotocol.plan import Plan
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.metrics import quantity_of, split_quantity
@@ -109,7 +110,10 @@ def _named(protocol: Protocol, names: Sequence[str]) -> Iterator[str]:
 
 def skipped(folder: ResultsFolder) -> dict[str, str]:
     """Run id -> why it was left out, for runs that were."""
-    return dict(folder.read_json(FILE)["runs"]) if folder.exists(FILE) else {}
+    found = folder.read_facts(FILE).get("runs", {})
+    if not isinstance(found, dict):
+        raise StoreError(f"{folder.root / FILE} is damaged: `runs` is no JSON object")
+    return {run: str(why) for run, why in found.items()}
 
 
 def none_skipped(folder: ResultsFolder) -> None:

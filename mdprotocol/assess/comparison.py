@@ -49,6 +49,14 @@ def compare_results(first: ResultsFolder, second: ResultsFolder) -> list[Mapping
     """
     pairs = _pairs(_verdict(first), _verdict(second))
     quantities = _quantities(first) | _quantities(second)
+    try:
+        return _rows(pairs, quantities)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        both = f"{first.root} or {second.root}"
+        raise StoreError(f"verdict.json of {both} is not a verdict of this program: {error!r}") from error
+
+
+def _rows(pairs: Sequence[tuple[_Model, _Model]], quantities: Mapping[str, Quantity]) -> list[Mapping[str, Any]]:
     return [
         _row(one, other, name, quantities)
         for one, other in pairs

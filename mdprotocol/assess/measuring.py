@@ -156,7 +156,10 @@ def _disagreement(item: Run | Probe, dataset: xr.Dataset) -> str:
     attrs = dataset.attrs
     if "outcome" not in attrs:
         return "the run's file does not say how the run ended"
-    stored = json.loads(str(attrs.get("settings", "{}")))
+    try:
+        stored = dict(json.loads(str(attrs.get("settings", "{}"))))
+    except (ValueError, TypeError, RecursionError):
+        return "the run's file does not say with which settings it was made"
     pairs = {key: (stored.get(key, value), value) for key, value in settings_facts(item.settings).items()}
     pairs["seed"] = (str(attrs.get("seed", item.seed)), str(item.seed))
     differing = sorted(key for key, (old, new) in pairs.items() if _classless(old) != _classless(new))

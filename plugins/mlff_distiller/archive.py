@@ -50,7 +50,10 @@ def check_archive(path: Path) -> None:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
     except zipfile.BadZipFile as error:
         raise CheckpointError(f"{path}: not a torch checkpoint (a zip archive): {error}") from error
-    except (NotImplementedError, RuntimeError, EOFError) as error:  # encrypted, or of a kind that zipfile does not know
+    except CheckpointError:
+        raise
+    except (NotImplementedError, RuntimeError, EOFError, ValueError, OverflowError) as error:
+        # Encrypted, or of a kind that zipfile does not know.
         raise CheckpointError(f"{path}: not a plain zip archive: {error}") from error
 
 

@@ -73,8 +73,10 @@ class File(SourceWithCell):
                 found = read(str(file), index=self.index, format=form, do_not_split_by_at_sign=True)
         except (IndexError, StopIteration) as error:
             raise StructureError(f"{self.path}: there is no structure {self.index} in the file (from 0)") from error
-        except (MemoryError, RecursionError):
-            raise
+        except (MemoryError, RecursionError) as error:
+            raise StructureError(
+                f"{self.path}: not a sound {form} file: it asks for more memory than there is"
+            ) from error
         except Exception as error:  # readers raise whatever they stumble over
             raise StructureError(f"{self.path}: not a sound {form} file: {_short(error)}") from error
         if not isinstance(found, Atoms):
