@@ -51,11 +51,17 @@ class FaultyForceField(ForceField):
         self._sound, self._flaw = sound, flaw
         self.parameters, self.weights_bytes = sound.parameters, sound.weights_bytes
         self.dtype, self.device, self.kernel, self.notices = sound.dtype, sound.device, sound.kernel, sound.notices
+        self.remembers = sound.remembers
 
     def prepare(self, topology: Topology) -> Evaluator:
         evaluator = self._flaw.prepare(self._sound, topology)
         self.kernel, self.notices = self._sound.kernel, self._sound.notices
         return evaluator
+
+    def plain(self, dtype: str = "float64") -> ForceField | None:
+        """The flaw is one of the model and not of its arithmetic, so its plain form has it too."""
+        plain = self._sound.plain(dtype)
+        return None if plain is None else FaultyForceField(plain, self._flaw)
 
 
 @dataclass(frozen=True)

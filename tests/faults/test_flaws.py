@@ -219,3 +219,15 @@ def test_a_faulty_model_is_pickled_with_its_flaw_and_keeps_the_rest() -> None:
     structure = rattled(METHANE, 0.05)
     np.testing.assert_allclose(field.evaluate(structure)[1], 1.1 * HarmonicBonds(METHANE, STIFF).evaluate(structure)[1])
     assert field.kernel == "analytic"
+
+
+def test_the_plain_form_of_a_faulty_model_has_the_flaw_too() -> None:
+    class Fast(HarmonicBonds):
+        def plain(self, dtype: str = "float64") -> ForceField:
+            return HarmonicBonds(METHANE, STIFF)
+
+    plain = flawed(Fast(METHANE, STIFF), answers.ScaledForces(0.1)).plain()
+    assert plain is not None
+    structure = rattled(METHANE, 0.05)
+    np.testing.assert_allclose(plain.evaluate(structure)[1], 1.1 * HarmonicBonds(METHANE, STIFF).evaluate(structure)[1])
+    assert flawed(HarmonicBonds(METHANE), answers.ScaledForces(0.1)).plain() is None
