@@ -11,7 +11,7 @@ _EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _LINE_START = re.compile(r"^(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|[-=]+$)")
 _NUMBERED = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 
 
 def line(text: str) -> str:
@@ -45,9 +45,10 @@ def markdown_block(text: str) -> str:
 def csv_cell(text: str) -> str:
     """A text cell that no spreadsheet takes for a formula (OWASP, CSV injection): such cells start with an apostrophe.
 
-    Only for text: numbers are written as numbers, their minus sign stays.
+    Only for text: numbers are written as numbers, their minus sign stays. A carriage return becomes a line feed, because
+    Python's writer does not quote one by itself, and a spreadsheet then begins a row there.
     """
-    clean = text.replace("\x00", "")
+    clean = text.replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n")
     return "'" + clean if clean.lstrip(" ").startswith(_FORMULA) else clean
 
 

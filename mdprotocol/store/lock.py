@@ -33,7 +33,8 @@ def locked(root: Path) -> Iterator[None]:
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(root / FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        # Never through a link: what it names is emptied below.
+        descriptor = os.open(root / FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     except OSError as error:
         raise StoreError(f"cannot write into {root}: {error.strerror or error}") from error
     try:

@@ -13,7 +13,17 @@ SPOILT = (
     b"9" * 60, b"1" + b"0" * 5000, b"", b"x", b"3.", b".5", b"1:30", b"\xd9\xa3", b"true", b"null", b"[]", b"{}", b'""',
 )  # fmt: skip
 """Stand where a number stood."""
-SPECIAL = (b"\0", b"\xff", b"\xff\xff\xff\xff", b"\0\0\0\x80", b"\xff\xff\xff\x7f", b"\x7f", b"\r", b"\n", b"\xe2\x80\xae")
+SPECIAL = (
+    b"\0",
+    b"\xff",
+    b"\xff\xff\xff\xff",
+    b"\0\0\0\x80",
+    b"\xff\xff\xff\x7f",
+    b"\x7f",
+    b"\r",
+    b"\n",
+    b"\xe2\x80\xae",
+)
 LONGEST = 1 << 20
 """Bytes of an input."""
 

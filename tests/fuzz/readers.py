@@ -21,7 +21,6 @@ from checkpoint_cases import SMALL, card, sound_file
 from corpus_kit import PROTOCOL
 
 
-
 @dataclass(frozen=True)
 class Reader:
     """A reader of one kind of file.
@@ -230,7 +229,20 @@ def structure(file: str, form: str) -> Callable[[Path], Reader]:
 # ----------------------------------------------------------------------------------------------------------- results
 
 RUN = "runs/mine/water/nve/T300K_r0.nc"
-HDF5 = [b"\x89HDF\r\n\x1a\n", b"OHDR", b"OCHK", b"FRHP", b"FHDB", b"BTHD", b"BTLF", b"TREE", b"SNOD", b"HEAP", b"GCOL", b"FADB"]
+HDF5 = [
+    b"\x89HDF\r\n\x1a\n",
+    b"OHDR",
+    b"OCHK",
+    b"FRHP",
+    b"FHDB",
+    b"BTHD",
+    b"BTLF",
+    b"TREE",
+    b"SNOD",
+    b"HEAP",
+    b"GCOL",
+    b"FADB",
+]
 
 
 @cache
@@ -292,6 +304,31 @@ def run_file(folder: Path) -> Reader:
     return Reader(RUN, lambda: [_bytes_of(folder, RUN, _run_dataset())], HDF5, read)
 
 
+def run_facts(folder: Path) -> Reader:
+    """A run's attributes, in a file that is sound otherwise."""
+    from mdprotocol.store import ResultsFolder
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, bool | dict | list) or value is None or (isinstance(value, int) and abs(value) >= 2**63):
+            return str(value)
+        return value.replace("\0", "").encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+    def read(path: Path) -> None:
+        try:
+            facts = json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            return
+        if isinstance(facts, dict):
+            named = {f"a{k}" if key not in sound else key: plain(value) for k, (key, value) in enumerate(facts.items())}
+            ResultsFolder(folder).write_dataset(
+                RUN, _run_dataset().copy().assign_attrs(dict.fromkeys(sound, "")).assign_attrs(named)
+            )
+            _judged(folder)
+
+    sound = _run_dataset().attrs
+    return Reader("facts.json", lambda: [json.dumps(sound).encode()], JSON, read)
+
+
 def measurements(folder: Path) -> Reader:
     from mdprotocol.assess import Measurements, judge_models, measure, tabulate
     from mdprotocol.store import ResultsFolder
@@ -337,6 +374,7 @@ def provenance(folder: Path) -> Reader:
     """provenance.json as the next run and the report use it, and skipped.json beside it."""
     import dataclasses
 
+    from mdprotocol.app.concluding import _render
     from mdprotocol.app.running import _write_after
     from mdprotocol.app.stopping import FILE, skipped
     from mdprotocol.report import build_report
@@ -348,10 +386,10 @@ def provenance(folder: Path) -> Reader:
 
     def read(path: Path) -> None:
         store = ResultsFolder(path.parent)
-        facts = store.read_json("provenance.json")
+        facts = store.read_facts("provenance.json")
         report = dataclasses.replace(reports.empty_report(), figures=lambda: ())
         made = build_report(_planned()[0], report.verdicts, (), (), facts, lambda run: None)
-        MarkdownReporter().render(dataclasses.replace(made, figures=lambda: ()))
+        _render(MarkdownReporter(), dataclasses.replace(made, figures=lambda: ()))
         (path.parent / FILE).write_bytes(path.read_bytes())
         _write_after(store, 1.0, 1)
         skipped(store)
@@ -374,7 +412,16 @@ def segment(folder: Path) -> Reader:
         if found is not None:
             sum(float(np.sum(values)) for values in found.arrays.values() if values.dtype.kind in "fiu")
 
-    words = [b"|O", b"<f8", b"'shape': (4611686018427387904,)", b"'shape': (-1,)", b"True", b"\x93NUMPY\x01\x00", b"V0", *JSON]
+    words = [
+        b"|O",
+        b"<f8",
+        b"'shape': (4611686018427387904,)",
+        b"'shape': (-1,)",
+        b"True",
+        b"\x93NUMPY\x01\x00",
+        b"V0",
+        *JSON,
+    ]
     return Reader("md-000000.seg", lambda: [b"".join(map(bytes, encode({"step": 3}, arrays)))], words, read)
 
 
@@ -407,6 +454,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "poscar": structure("POSCAR", "vasp"),
     "pdb": structure("a.pdb", "proteindatabank"),
     "run_file": run_file,
+    "run_facts": run_facts,
     "measurements": measurements,
     "verdict": verdict,
     "provenance": provenance,
@@ -414,5 +462,3 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "work": work,
 }
 """Each makes its reader in a folder of its own."""
-CRASHES = ("run_file", "measurements", "verdict")
-"""Behind these stands a C library that may take the process with it."""

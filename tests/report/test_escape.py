@@ -40,9 +40,14 @@ def test_numbers_and_names_stay_readable():
     assert escape.markdown("0.031 ± 0.002 eV/Å, nve_10ps, -3.5") == "0.031 ± 0.002 eV/Å, nve_10ps, -3.5"
 
 
-@pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "  =1"])
+@pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@SUM(A1)", "\tx", "\nx", "  =1", "＝1", "＠x"])
 def test_csv_text_is_never_a_formula(text):
     assert escape.csv_cell(text) == "'" + text
+
+
+def test_csv_text_begins_no_row_at_a_carriage_return():
+    assert escape.csv_cell("a\r=cmd()\r\nb") == "a\n=cmd()\nb"
+    assert escape.csv_cell("\r=1") == "'\n=1"
 
 
 def test_csv_text_without_formula_is_unchanged():
