@@ -206,8 +206,8 @@ def several_report() -> Report:
         found += [*measured, *extra]
         runs += rows(model)
     expected = {"speed_up": {"metric": "inference_time.median_ms", "of": "original", "to": "tiny", "min": 3.0}}
-    made = report(verdicts, runs, found)
-    return dataclasses.replace(made, protocol={**made.protocol, "expectations": expected})
+    plain = report(verdicts, runs, found)
+    return dataclasses.replace(plain, protocol={**plain.protocol, "expectations": expected})
 
 
 def hostile_report() -> Report:
