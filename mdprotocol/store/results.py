@@ -52,7 +52,10 @@ class Results:
             raise StoreError(
                 f"{self.folder.root} has no run of {model} × {system} × {simulation}; it has {self._kinds()}"
             )
-        return stack(found, *self._planned(simulation))
+        try:
+            return stack(found, *self._planned(simulation))
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+            raise StoreError(f"the runs of {model} × {system} × {simulation} do not fit together: {error}") from error
 
     def verdict(self) -> dict[str, Any]:
         """Content of verdict.json."""

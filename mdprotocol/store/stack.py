@@ -16,6 +16,8 @@ from xarray.core import indexing
 from mdprotocol.variables import RUN_COORDS
 
 GRID = ("temperature", "replica")
+MOST_REPLICAS = 100_000
+"""More than any protocol may plan."""
 RENAMED = {"temperature": "kinetic_temperature"}
 """`temperature` is a dim here (the target), so the variable of that name in a run's file gets another one."""
 GROWING = ("frame", "sample")
@@ -53,6 +55,8 @@ def stack(runs: Sequence[RunFile], temperatures: Sequence[float] = (), replicas:
     by_place = {run.place: run for run in runs}
     kelvins = sorted({*map(float, temperatures), *(kelvin for kelvin, _ in by_place)})
     count = max(replicas, 1 + max(replica for _, replica in by_place))
+    if not all(0 <= replica < MOST_REPLICAS for _, replica in by_place):
+        raise ValueError(f"a replica's index is not between 0 and {MOST_REPLICAS}")
     grid: Grid = [[by_place.get((kelvin, replica)) for replica in range(count)] for kelvin in kelvins]
     coords = {
         "temperature": ("temperature", np.array(kelvins), {"units": "K", "long_name": "target temperature"}),

@@ -22,7 +22,7 @@ class MarkdownReporter(Reporter):
 
     def render(self, report: Report) -> Mapping[str, bytes]:
         text = "\n\n".join(layout(block) for block in document(report))
-        return {"verdict.md": (text + "\n").encode()}
+        return {"verdict.md": (text + "\n").encode("utf-8", "replace")}
 
 
 @functools.singledispatch
