@@ -23,6 +23,7 @@ REFUSED = frozenset({"bundletrajectory", "db", "gpw", "mysql", "postgresql", "py
 """Folders, databases, pickles, code."""
 COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip"})
 XYZ = frozenset({"xyz", "extxyz"})
+VASP = frozenset({"vasp"})
 MDL = frozenset({"sdf", "mol"})
 
 
@@ -46,6 +47,8 @@ class File(SourceWithCell):
         form = self._format(file)
         if form in XYZ:
             _check_xyz(self.path, data)
+        if form in VASP:
+            _check_poscar(self.path, data)
         atoms = self._read(file, form)
         source = {"source": f"file {self.path}", "sha256": hashlib.sha256(data).hexdigest(), "format": form}
         charge = mdl_charge(data) if form in MDL else 0
@@ -96,6 +99,16 @@ def _check_xyz(shown: str, data: bytes) -> None:
         first += 2 + atoms
     if first == 0:
         raise StructureError(f"{shown}: not a sound xyz file: the first line must be the number of atoms")
+
+
+def _check_poscar(shown: str, data: bytes) -> None:
+    """As many lines as atoms: ASE's reader makes room for any number that stands in line 6 or 7."""
+    lines = data.splitlines()
+    for number, line in enumerate(lines[5:7], 6):
+        counts = re.findall(rb"(?<!\S)\+?(\d[\d_]{0,40})(?!\S)", line)
+        atoms = sum(int(count.replace(b"_", b"")) for count in counts)
+        if atoms > len(lines):
+            raise StructureError(f"{shown}: line {number} says {atoms} atoms, but the file has {len(lines)} lines")
 
 
 def mdl_charge(data: bytes) -> int:

@@ -86,6 +86,7 @@ PAINN = [
     painn("card is a list", SOUND, "x.json", text=b"[]"),
     painn("card not UTF-8", SOUND, "x.json", text=b"\xff\xfe{}"),
     painn("card deep", SOUND, "x.json", text=b'{"a":' * 50_000),
+    painn("card of lists without end", SOUND, "x.json", text=b"[" * 5000 + b"]" * 5000),
     painn("card too large", SOUND, "x.json", text=b" " * 2_000_000),
     painn("card without hash", SOUND, "sha256", sha256=None),
     painn("card with more", SOUND, "extra", extra=1),
@@ -96,7 +97,7 @@ PAINN = [
     painn("cutoff of a kilometre", SOUND, "cutoff_A", architecture={"cutoff_A": 1e13}),
     painn("no elements", SOUND, "elements", architecture={"elements": []}),
     painn("element 200", SOUND, "elements", architecture={"elements": [200]}),
-    painn("another architecture", SOUND, "embedding.weight", architecture={"hidden": 8}),
+    painn("another architecture", SOUND, "shape", architecture={"hidden": 8}),
     painn("water without oxygen", SOUND, "O", architecture={"elements": [1, 6]}),
     swapped("tensor missing", "readout.2.bias", **{"readout.2.bias": None}),  # type: ignore[arg-type]
     swapped("tensor too many", "surprise", surprise=np.zeros(3, np.float32)),
@@ -169,6 +170,9 @@ def _torch_cases() -> list[Case]:
         torch_file("text", b"hello\n" * 100, "zip"),
         torch_file("old pickle", pickle.dumps({"model_state_dict": {}}), "zip"),
         torch_file("torn", saved({"model_state_dict": tensors()})[:-200], "zip"),
+        torch_file(
+            "entry whose name is no text", archive({"é/data.pkl": b"."}).replace("é".encode(), b"\xff\xff"), "zip"
+        ),
         torch_file("zip without a pickle", archive({"a/version": b"3"}), "data.pkl"),
         torch_file("two pickles", archive({"a/data.pkl": b".", "b/data.pkl": b"."}), "data.pkl"),
         torch_file("zip bomb", archive({"a/data.pkl": b"\x00" * 10**7}, zipfile.ZIP_DEFLATED), "compressed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 
 from corpus_kit import PROTOCOL, Case
 
@@ -22,6 +23,9 @@ def system(name: str, options: str, *says: str) -> Case:
     text = PROTOCOL.replace("{type: builtin, name: water}", options)
     return Case(f"system: {name}", ("p.yaml:7:", *says), text.encode())
 
+
+PETABYTE = b"- of UlmASE-Trajectory  " + struct.pack("<5q", 3, 1, 48, 56, 2**50) + b" " * 64
+"""A trajectory whose first frame says that it is that large."""
 
 CASES = [
     structure("empty", "a.xyz", "", "a.xyz"),
@@ -58,11 +62,14 @@ CASES = [
     structure("a frame that is not there", "a.xyz", WATER, "structure 7", options=", index: 7"),
     structure("broken cif", "a.cif", "data_x\n_cell_length_a what\n", "a.cif"),
     structure("cif without atoms", "a.cif", "data_x\n_cell_length_a 3\n", "a"),
-    structure("broken sdf", "a.sdf", "x\n\n\n999999  0  0\n", "a.sdf"),
+    structure("broken sdf", "a.sdf", "x\n\n\n999999  0  0\n", "no atoms"),
     structure("broken traj", "a.traj", b"- of Ulmxxxxxxxxxxxxxxxx", "a.traj"),
     structure("traj of zeros", "a.traj", b"\x00" * 500, "a.traj"),
+    structure("traj of a petabyte", "a.traj", PETABYTE, "more memory"),
     structure("broken POSCAR", "POSCAR", "x\n1.0\n1 0 0\n0 1\n", "POSCAR"),
-    structure("POSCAR of too many", "POSCAR", "x\n1\n1 0 0\n0 1 0\n0 0 1\nH\n999999999\nDirect\n0 0 0\n", "POSCAR"),
+    structure(
+        "POSCAR of too many", "POSCAR", "x\n1\n1 0 0\n0 1 0\n0 0 1\nH\n999999999\nDirect\n0 0 0\n", "999999999 atoms"
+    ),
     structure("broken pdb", "a.pdb", "ATOM      1  O   HOH A   1      xxx.xxx   0.000   0.000\n", "a"),
     structure("broken json", "a.json", "{", "a.json"),
     structure("flat cell", "a.extxyz", '1\nLattice="1 0 0 2 0 0 0 0 1" pbc="T T T"\nH 0 0 0\n', "plane"),
