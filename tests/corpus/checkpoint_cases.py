@@ -179,6 +179,7 @@ def _torch_cases() -> list[Case]:
         torch_file("thousands of entries", archive({f"a/{k}": b"" for k in range(10_050)}), "entries"),
         pickled("pickle of nothing", b"", "pickle"),
         pickled("pickle torn", b"\x80\x02}q\x00(X\x05", "pickle"),
+        pickled("a storage by a number", b"\x80\x02K\x05Q.", "weights_only"),
         pickled("calls os.system", pickle.dumps(_Calls(os.system, "ls"), 2), "system"),
         pickled("calls eval", pickle.dumps(_Calls(eval, "1"), 2), "eval"),
         pickled("gigabytes by bytearray", pickle.dumps(gigabytes, 2), "bytearray"),
