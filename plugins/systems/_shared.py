@@ -136,12 +136,23 @@ def _repeated(name: str, atoms: Atoms, repeat: tuple[int, int, int]) -> Atoms:
 
 def _check_overlap(name: str, atoms: Atoms) -> None:
     """No two atoms, nor an atom and an image, may be closer than CLOSEST_A."""
+    wrapped = atoms.get_positions(wrap=True)
+    # Two atoms in one such cube are too close; with one in each at most, the list below has few pairs for any file.
+    _, first, cube = np.unique(np.floor(wrapped * 3**0.5 / CLOSEST_A), axis=0, return_index=True, return_inverse=True)
+    if len(first) < len(wrapped):
+        b = int(np.flatnonzero(first[cube.ravel()] != np.arange(len(wrapped)))[0])
+        a = int(first[cube.ravel()[b]])
+        raise _too_close(name, atoms, a, b, float(np.linalg.norm(wrapped[a] - wrapped[b])))
     cell = complete_cell(atoms.cell[:])
     i, j, d = primitive_neighbor_list("ijd", atoms.pbc, cell, atoms.positions, CLOSEST_A, self_interaction=False)
     if len(i):
         k = int(np.argmin(d))
         a, b = sorted((int(i[k]), int(j[k])))
-        raise StructureError(
-            f"system '{name}': atoms {a} ({atoms.symbols[a]}) and {b} ({atoms.symbols[b]}), counted from 0, "
-            f"are {d[k]:.3f} Å apart; less than {CLOSEST_A} Å is taken for a mistake in the geometry or the cell"
-        )
+        raise _too_close(name, atoms, a, b, float(d[k]))
+
+
+def _too_close(name: str, atoms: Atoms, a: int, b: int, distance: float) -> StructureError:
+    return StructureError(
+        f"system '{name}': atoms {a} ({atoms.symbols[a]}) and {b} ({atoms.symbols[b]}), counted from 0, "
+        f"are {distance:.3f} Å apart; less than {CLOSEST_A} Å is taken for a mistake in the geometry or the cell"
+    )

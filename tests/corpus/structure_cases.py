@@ -43,6 +43,7 @@ CASES = [
     structure("two coordinates", "a.xyz", "1\n\nH 0 0\n", "a.xyz"),
     structure("far away", "a.xyz", "2\n\nH 0 0 0\nH 0 0 1e12\n", "beyond"),
     structure("overlapping", "a.xyz", "2\n\nO 0 0 0\nO 0 0 0.01\n", "apart"),
+    structure("thousands in one place", "a.xyz", "20000\n\n" + "O 1 1 1\n" * 20_000, "apart"),
     structure("the same place", "a.xyz", "2\n\nO 1 1 1\nO 1 1 1\n", "apart"),
     Case(
         "structure: too heavy for the method",
