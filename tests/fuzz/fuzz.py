@@ -31,6 +31,7 @@ def main() -> int:
         return _child(args)
     began, crashes, tried, number = time.monotonic(), 0, 0, 0
     args.findings.mkdir(parents=True, exist_ok=True)
+    known = set(args.findings.iterdir())
     while (left := 60 * args.minutes - (time.monotonic() - began)) > 1:
         with tempfile.TemporaryDirectory() as folder:
             code = _spawn(args, folder, left, number)
@@ -42,7 +43,7 @@ def main() -> int:
             elif code > 0:
                 return code
         number += 1
-    found = sorted(args.findings.glob(f"{args.reader}-*.bin"))
+    found = set(args.findings.glob(f"{args.reader}-*.bin")) - known
     print(f"{args.reader}: {tried} inputs in {args.minutes:g} min, seed {args.seed}; {len(found)} findings, "
           f"{crashes} of them by a crash")  # fmt: skip
     return bool(found)
