@@ -124,7 +124,7 @@ def limits() -> Iterator[None]:
     old = signal.signal(signal.SIGPROF, _alarm)
     try:
         resource.setrlimit(resource.RLIMIT_AS, (_address_space() + MOST_BYTES, hard))
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + 3 * MOST_SECONDS), cpu[1]))
+        resource.setrlimit(resource.RLIMIT_CPU, (2 + int(used.ru_utime + used.ru_stime + 3 * MOST_SECONDS), cpu[1]))
         signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
         yield
     finally:
