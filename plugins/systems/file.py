@@ -90,8 +90,7 @@ class File(SourceWithCell):
 def _check_xyz(shown: str, data: bytes) -> None:
     """Each frame has the lines that its first line promises: ASE's reader counts to any number that stands there."""
     lines, first = data.splitlines(), 0
-    while first < len(lines) and re.fullmatch(rb"\s*\d{1,18}\s*", lines[first]):
-        atoms = int(lines[first])
+    while first < len(lines) and (atoms := _count(lines[first])) is not None:
         if first + 2 + atoms > len(lines):
             raise StructureError(
                 f"{shown}: line {first + 1} says {atoms} atoms, but only {max(len(lines) - first - 2, 0)} lines follow"
@@ -99,6 +98,15 @@ def _check_xyz(shown: str, data: bytes) -> None:
         first += 2 + atoms
     if first == 0:
         raise StructureError(f"{shown}: not a sound xyz file: the first line must be the number of atoms")
+
+
+def _count(line: bytes) -> int | None:
+    """A number of atoms as ASE's reader takes it: whatever Python takes for a whole number."""
+    try:
+        found = int(line.decode("utf-8", "replace"))
+    except ValueError:
+        return None
+    return found if found >= 0 else None
 
 
 def _check_poscar(shown: str, data: bytes) -> None:

@@ -32,6 +32,7 @@ CASES = [
     structure("a billion atoms", "a.xyz", "1000000000\n\nH 0 0 0\n", "1000000000 atoms"),
     structure("more atoms than lines", "a.xyz", "5\n\nH 0 0 0\n", "5 atoms"),
     structure("extxyz of a billion atoms", "a.extxyz", '1000000000\nLattice="1 0 0 0 1 0 0 0 1"\nH 0 0 0\n', "atoms"),
+    structure("a later count of 60 digits", "a.xyz", "1\n\nH 0 0 0\n" + "9" * 60 + "\n\n", "lines follow"),
     structure("negative count", "a.xyz", "-3\n\nH 0 0 0\n", "a.xyz"),
     structure("count of words", "a.xyz", "three\n\nH 0 0 0\n", "a.xyz"),
     structure("no atoms", "a.xyz", "0\n\n", "a"),
