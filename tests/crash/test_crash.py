@@ -1,6 +1,6 @@
 """Kills at random and at file system calls, full and broken disks: what is left in the end is what it would have been.
 
-A few of each by default; all calls, and a hundred kills of `smoke.yaml`, with `-m slow` (or by the two scripts).
+A few of each by default; all calls, and a hundred kills of `smoke.yaml`, with `-m exhaustive` (or by the two scripts).
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def test_a_fault_at_some_file_system_calls(faulty: Path, quick_disk: Path, mode:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("mode", MODES)
 def test_a_fault_at_every_file_system_call(faulty: Path, quick_disk: Path, mode: str) -> None:
     found = every_call(faulty, quick_disk, mode, 1)
@@ -63,5 +64,6 @@ def test_some_random_kills(quick_disk: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_hundred_random_kills_of_the_smoke_protocol(quick_disk: Path) -> None:
     random_kills(SMOKE, 100, quick_disk, "--between", "1", "12")
