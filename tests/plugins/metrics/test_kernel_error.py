@@ -34,7 +34,9 @@ class Fast(HarmonicBonds):
 
         def wrong(positions):
             found = evaluate(positions)
-            return Evaluation(found.energy + self.lift, found.forces + torch.tensor([self.push, 0.0, 0.0], dtype=torch.float64))
+            return Evaluation(
+                found.energy + self.lift, found.forces + torch.tensor([self.push, 0.0, 0.0], dtype=torch.float64)
+            )
 
         return wrong
 
