@@ -16,9 +16,8 @@ from mdprotocol.store import netcdf
 from mdprotocol.store.atomic import PREFIX, is_stale, write_atomically, write_parts
 from mdprotocol.store.lock import locked
 from mdprotocol.store.seal import seal
-from mdprotocol.store.work import WORK
 
-RUNS, PROBES = "runs", "probes"
+RUNS, PROBES, WORK = "runs", "probes", "work"
 LOCKED = (RUNS, PROBES, WORK)
 """Where only a run writes."""
 PROBLEM = ".error.json"

@@ -14,18 +14,15 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mdprotocol.errors import StoreError
 from mdprotocol.store.atomic import write_atomically, write_parts
+from mdprotocol.store.folder import WORK, ResultsFolder
 from mdprotocol.store.segment import Segment, decode, encode
 
-if TYPE_CHECKING:
-    from mdprotocol.store.folder import ResultsFolder
-
-WORK = "work"
 HEADER = "batch.json"
 
 
