@@ -95,6 +95,12 @@ SIGNS = (
     ),
     Sign("smoothness.energy_jump", 1.0, DISCONTINUITY, "the energy jumps by {:.2g} meV along a smooth path"),
     Sign(
+        "smoothness.cutoff_jump",
+        1.0,
+        DISCONTINUITY,
+        "it jumps at the cutoff, by {:.2g} meV while two copies are pulled apart",
+    ),
+    Sign(
         "short_range_wall.holes", 0.5, HOLE, "at {:.0f} places atoms that are pressed together attract instead of repel"
     ),
 )

@@ -26,7 +26,8 @@ def chance_note(criterion: Criterion, quantity: Quantity, results: Sequence[Cell
     hits, confidence = int(samples.sum()), criterion.confidence
     chance = 100 * most_likely(hits, len(samples), confidence)
     event = split_quantity(criterion.metric)[1].replace("_", " ")
-    return f"{hits} of {len(samples)} {event}: at most {chance:.2g} % with {100 * confidence:g} % confidence"
+    most = f"{chance:.0f}" if chance >= 10 else f"{chance:.2g}"
+    return f"{hits} of {len(samples)} {event}: at most {most} % with {100 * confidence:g} % confidence"
 
 
 def notes_of(

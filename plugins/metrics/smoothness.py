@@ -51,6 +51,8 @@ class Smoothness(ProbeMetric):
     where they are largest, or stand out most, are halved `levels` times: what is smooth vanishes, a jump stays.
 
         energy_jump   largest r that stays, meV
+        cutoff_jump   the same while two copies are pulled apart, where nothing but a cutoff can be passed, meV; open
+                      systems only
         force_jump    largest step of an atom's force that stays, eV/Å
     """
 
@@ -61,9 +63,10 @@ class Smoothness(ProbeMetric):
     """In which two copies are pulled apart, or parts of a periodic system slide."""
     levels: Annotated[int, Field(ge=4, le=20)] = 9
 
-    needs: ClassVar = frozenset({"energy_jump", "force_jump"})
+    needs: ClassVar = frozenset({"energy_jump", "energy_apart", "force_jump"})
     quantities: ClassVar = {
         "energy_jump": Quantity("meV", "largest step of the energy that refinement does not remove", "max"),
+        "cutoff_jump": Quantity("meV", "the same while two copies are pulled apart", "max"),
         "force_jump": Quantity("eV/Å", "largest step of a force that refinement does not remove", "max"),
     }
 
@@ -79,7 +82,9 @@ class Smoothness(ProbeMetric):
         fine = refined(subject.force_field, [w for w, _ in suspects], [kind for _, kind in suspects], self.levels)
         found = {kind: [w for w, (_, own) in zip(fine, suspects, strict=True) if own == kind] for kind in KINDS}
         variables = {f"{kind}_{name}": value for kind in KINDS for name, value in _table(found[kind], kind).items()}
-        return xr.Dataset(variables)
+        apart = np.array([len(window.path.structure) > len(start) for window in found["energy"]], dtype=np.int8)
+        label = {"units": "1", "long_name": "1 where two copies are pulled apart"}
+        return xr.Dataset(variables | {"energy_apart": ("energy_suspect", apart, label)})
 
     def _open_paths(self, start: Structure, random: np.random.Generator) -> list[Path]:
         paths = [_pulled(start, random) for _ in range(self.directions)]
@@ -105,10 +110,9 @@ class Smoothness(ProbeMetric):
 
     def measure(self, run: xr.Dataset) -> Values:
         refuse_failed(run)
-        return {
-            "energy_jump": MEV_PER_EV * float(finite(run, "energy_jump").max()),
-            "force_jump": float(finite(run, "force_jump").max()),
-        }
+        jumps, apart = MEV_PER_EV * finite(run, "energy_jump"), finite(run, "energy_apart").astype(bool)
+        found = {"energy_jump": float(jumps.max()), "force_jump": float(finite(run, "force_jump").max())}
+        return found | ({"cutoff_jump": float(jumps[apart].max())} if apart.any() else {})
 
 
 def _pulled(start: Structure, random: np.random.Generator) -> Path:

@@ -63,6 +63,7 @@ def test_a_truncated_pair_potential_jumps_by_its_value_there(cutoff: float) -> N
     energy, slope = LennardJones().pair(torch.tensor(cutoff, dtype=torch.float64))
     values = measured(SMALL, Truncated(cutoff=cutoff), ARGON)
     assert values["energy_jump"] == pytest.approx(1000 * abs(float(energy)), rel=0.01)
+    assert values["cutoff_jump"] == values["energy_jump"]
     assert values["force_jump"] == pytest.approx(abs(float(slope)), rel=0.01)
 
 
@@ -97,6 +98,19 @@ def test_an_energy_jump_at_the_cutoff_shows_its_size(size_eV: float) -> None:
 
     values = measured(SMALL, Faulty(Atomistic(), on_answer(jump)), METHANE)
     assert values["energy_jump"] == pytest.approx(1000 * size_eV, rel=0.01)
+
+
+def test_a_jump_within_a_bond_is_none_at_a_cutoff() -> None:
+    def jump(found, x, topology):
+        d, copy, _ = pair_distances(x, topology)
+        near = (d < 1.05).double() * 0.02
+        return dataclasses.replace(
+            found, energy=found.energy + near.new_zeros(topology.copies).index_add(0, copy, near)
+        )
+
+    values = measured(SMALL, Faulty(Atomistic(), on_answer(jump)), WATER)
+    assert values["energy_jump"] == pytest.approx(20, rel=0.01)
+    assert values["cutoff_jump"] < 0.01
 
 
 def test_half_precision_shows_as_steps() -> None:
