@@ -63,8 +63,8 @@ def work(task: tuple[str, Any], emit: Callable[[Any], None]) -> Any:
         return "done"
     if what == "checkpoint":  # as a batch does when it is told to stop
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        emit("ready")
         try:
+            emit("ready")  # in here: the signal may come before this returns
             time.sleep(600)
         finally:
             Path(value).write_text("written")
