@@ -21,6 +21,7 @@ import numpy as np
 from ase.data import covalent_radii
 
 from mdprotocol_plugins.painn.evaluator import FusedEvaluator, ListPairs, aligned
+from mdprotocol_plugins.painn.flops import Sizes
 
 COARSEST_A, FINEST_A = 0.01, 0.0025
 """Intervals of the table, Å, that are tried by halving; the error of the derivative goes with the third power."""
@@ -35,17 +36,9 @@ class KernelUnavailable(RuntimeError):
     """The fused kernel cannot run here (numba is missing or broken, or the processor lacks fused multiply-add)."""
 
 
-class SizesLike(Protocol):
+class SizesLike(Sizes, Protocol):
     """What the kernel reads of an architecture (see `network.Architecture`)."""
 
-    @property
-    def hidden(self) -> int: ...
-    @property
-    def blocks(self) -> int: ...
-    @property
-    def radial(self) -> int: ...
-    @property
-    def filter_width(self) -> int: ...
     @property
     def cutoff_A(self) -> float: ...
     @property
