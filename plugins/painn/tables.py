@@ -34,8 +34,9 @@ LANES = 16 if WIDE else 8
 """Floats in one vector; narrower machines split a vector into several registers."""
 PANEL = 2 * LANES
 """Columns that a tile of a matrix product covers; hidden sizes are padded to a multiple of it."""
-TILE_ROWS = 12 if WIDE else 6
-"""Most rows of a tile: two accumulators a row have to fit into the 32 (16) vector registers."""
+TILE_ROWS = 10 if WIDE else 6
+"""Most rows of a tile: two accumulators a row have to fit into the 32 (16) vector registers, and with 12 rows their
+addresses no longer fit into the others: products were then slower by a quarter."""
 HAS_FMA = bool(_FEATURES.get("fma", False)) or "x86" not in llvmlite.binding.get_process_triple()
 
 COULOMB_EV_A = 14.399645
