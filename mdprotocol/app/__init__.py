@@ -1,11 +1,32 @@
-"""The use cases as plain functions, a file for each kind: the command line only parses and prints."""
+"""The use cases as plain functions, a file for each kind: the command line only parses and prints.
 
-from mdprotocol.app.benching import Benched, bench
-from mdprotocol.app.concluding import Finished, exit_code
-from mdprotocol.app.judging import compare, judge, report
-from mdprotocol.app.running import RunOptions, UntilDecided, check, run
-from mdprotocol.app.selftesting import SelfTested, selftest
-from mdprotocol.app.sources import Prepared, Source, prepare, stored
+A use case is imported when it is first asked for: `check` needs no statistics, and only reports need matplotlib.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mdprotocol.app.benching import Benched, bench
+    from mdprotocol.app.checking import check
+    from mdprotocol.app.concluding import Finished, exit_code
+    from mdprotocol.app.judging import compare, judge, report
+    from mdprotocol.app.running import RunOptions, UntilDecided, run
+    from mdprotocol.app.selftesting import SelfTested, selftest
+    from mdprotocol.app.sources import Prepared, Source, prepare, stored
+
+_MODULES = {
+    "benching": ("Benched", "bench"),
+    "checking": ("check",),
+    "concluding": ("Finished", "exit_code"),
+    "judging": ("compare", "judge", "report"),
+    "running": ("RunOptions", "UntilDecided", "run"),
+    "selftesting": ("SelfTested", "selftest"),
+    "sources": ("Prepared", "Source", "prepare", "stored"),
+}
+_WHERE = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Benched",
@@ -26,3 +47,11 @@ __all__ = [
     "selftest",
     "stored",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    found = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    globals()[name] = found
+    return found

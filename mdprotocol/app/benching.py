@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mdprotocol.app.running import check
+from mdprotocol.app.checking import check
 from mdprotocol.app.sources import Prepared, Source
 from mdprotocol.components import Executor
 from mdprotocol.errors import UsageError

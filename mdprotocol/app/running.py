@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from mdprotocol.app.additions import UntilDecided, Wanted, adopted, extended, looks_made, wanted, with_looks, within
+from mdprotocol.app.checking import check, plan_of
 from mdprotocol.app.concluding import Finished, conclude, resolved
 from mdprotocol.app.diagnosing import follow_up
 from mdprotocol.app.resuming import forget_problems, keep_problem, pending
-from mdprotocol.app.sources import Prepared, Source, prepare
+from mdprotocol.app.sources import Prepared, Source
 from mdprotocol.app.stopping import none_skipped, simulate_while_open
 from mdprotocol.assess import Measurements, judge_models, measure
 from mdprotocol.components import Executor, Metric
 from mdprotocol.engine.events import Notice, TaskFailed
-from mdprotocol.plan import Plan, make_plan, metrics_of
+from mdprotocol.plan import Plan, metrics_of
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.types import Batch, ProbeBatch
 from mdprotocol.registry import Registry
@@ -26,12 +27,6 @@ from mdprotocol.report import collect_provenance
 from mdprotocol.store import ResultsFolder
 
 EventHandler = Callable[[Any], None]
-
-
-def check(source: Source) -> tuple[Prepared, Plan]:
-    """Everything that can be known without a simulation; raises like `prepare` and `make_plan`."""
-    prepared = prepare(source, files=True)
-    return prepared, plan_of(prepared)
 
 
 @dataclass(frozen=True)
@@ -144,11 +139,6 @@ class _Session:
         if self.atom_steps:
             return self.seconds / self.atom_steps
         return sum(map(batch_seconds, self.plan.batches)) / max(self.plan.atom_steps, 1)
-
-
-def plan_of(prepared: Prepared) -> Plan:
-    """The plan of a protocol that was read."""
-    return make_plan(prepared.protocol, prepared.base, prepared.registry, document=prepared.document)
 
 
 def _write_before(prepared: Prepared, plan: Plan, folder: ResultsFolder, command: str, *, resumable: bool) -> None:

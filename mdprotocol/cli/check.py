@@ -7,7 +7,6 @@ from typing import Any
 
 from mdprotocol import app
 from mdprotocol.cli import options
-from mdprotocol.plan.describe import describe
 
 
 def add(commands: Any) -> None:
@@ -19,6 +18,8 @@ def add(commands: Any) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Check it."""
+    from mdprotocol.plan.describe import describe  # not for the other commands to wait for
+
     prepared, plan = app.check(options.source(args))
     print("\n".join(describe(prepared.protocol, plan)))
     return 0

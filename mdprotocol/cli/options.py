@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from mdprotocol.app import Source
+from mdprotocol import app
 
 
 def add_protocol(parser: argparse.ArgumentParser) -> None:
@@ -33,12 +33,12 @@ def add_loading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def source(args: argparse.Namespace) -> Source:
+def source(args: argparse.Namespace) -> app.Source:
     """What to read, from the arguments of `add_protocol`."""
-    return loading(Source(args.protocol), args)
+    return loading(app.Source(args.protocol), args)
 
 
-def loading(base: Source, args: argparse.Namespace) -> Source:
+def loading(base: app.Source, args: argparse.Namespace) -> app.Source:
     """`base` with the arguments of `add_loading`."""
     return dataclasses.replace(
         base,

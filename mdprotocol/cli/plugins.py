@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mdprotocol.components import Metric
-from mdprotocol.registry import Registered, Registry, build_registry
+if TYPE_CHECKING:
+    from mdprotocol.registry import Registered, Registry
 
 
 def add(commands: Any) -> None:
@@ -21,12 +21,16 @@ def add(commands: Any) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """List them."""
+    from mdprotocol.registry import build_registry
+
     registry = build_registry(args.plugin)
     print(json.dumps([_facts(entry) for entry in registry], indent=2) if args.json else "\n".join(_lines(registry)))
     return 0
 
 
 def _facts(entry: Registered) -> dict[str, Any]:
+    from mdprotocol.components import Metric
+
     cls = entry.component
     facts: dict[str, Any] = {
         "kind": entry.kind,

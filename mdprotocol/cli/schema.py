@@ -7,9 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mdprotocol.protocol import json_schema
-from mdprotocol.registry import build_registry
-
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
@@ -21,6 +18,9 @@ def add(commands: Any) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print or write it."""
+    from mdprotocol.protocol import json_schema  # what stands here is not for the other commands to wait for
+    from mdprotocol.registry import build_registry
+
     text = json.dumps(json_schema(build_registry(args.plugin)), indent=2, ensure_ascii=False) + "\n"
     if args.output:
         args.output.write_text(text, encoding="utf-8")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from ase.data import covalent_radii
 from ase.geometry import complete_cell
-from ase.neighborlist import primitive_neighbor_list
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from mdprotocol.api import (
     Evaluator,
@@ -119,9 +117,8 @@ def bonds(structure: Structure) -> np.ndarray:
 
 def nearest_pairs(structure: Structure) -> np.ndarray:
     """(P, 2) pairs within 1.1 of the shortest distance."""
-    cell = complete_cell(structure.cell)
     reach = 12.0
-    d = primitive_neighbor_list("d", structure.pbc, cell, structure.positions, reach)
+    d = _pairs("d", structure, reach)
     if len(d) == 0:
         raise NotMeasurable(f"no two atoms are within {reach:g} Å of each other")
     n = len(structure)
@@ -129,14 +126,24 @@ def nearest_pairs(structure: Structure) -> np.ndarray:
 
 
 def _contacts(structure: Structure, reach: np.ndarray) -> np.ndarray:
-    cell = complete_cell(structure.cell)
-    i, j, d = primitive_neighbor_list("ijd", structure.pbc, cell, structure.positions, float(reach.max()))
+    i, j, d = _pairs("ijd", structure, float(reach.max()))
     near = (i < j) & (d < reach[i, j])
     return np.unique(np.stack([i[near], j[near]], axis=1), axis=0)
 
 
+def _pairs(quantities: str, structure: Structure, cutoff: float) -> Any:
+    """ASE's neighbour list, which imports much of SciPy: where it is used, and not before."""
+    from ase.neighborlist import primitive_neighbor_list
+
+    cell = complete_cell(structure.cell)
+    return primitive_neighbor_list(quantities, structure.pbc, cell, structure.positions, cutoff)
+
+
 def components(count: int, pairs: np.ndarray) -> np.ndarray:
     """(count,) label of the connected part that each atom belongs to."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     matrix = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     return connected_components(matrix, directed=False)[1]
 
@@ -227,8 +234,7 @@ def slides(structure: Structure, count: int, random: np.random.Generator) -> lis
     label = components(n, bonds(structure))
     if label.max() == 0:
         label = np.arange(n)
-    cell = complete_cell(structure.cell)
-    i, j, d = primitive_neighbor_list("ijd", structure.pbc, cell, structure.positions, 8.0)
+    i, j, d = _pairs("ijd", structure, 8.0)
     found = []
     for part in random.choice(label.max() + 1, count, replace=label.max() + 1 < count):
         outside = (label[i] == part) & (label[j] != part)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from ase.optimize import BFGS
 
 from mdprotocol.api import (
     AMU_EV_FS2_PER_A2,
@@ -61,6 +60,8 @@ def vibrations(force_field: ForceField, structure: Structure, fmax: float, steps
 
 def relaxed(evaluate: Evaluator, structure: Structure, fmax: float, steps: int) -> np.ndarray:
     """(n, 3) Å: the minimum next to the structure, by ASE's BFGS, which looks at forces only."""
+    from ase.optimize import BFGS
+
     atoms = Atoms(numbers=structure.numbers, positions=structure.positions, masses=structure.masses)
     atoms.calc = _Forces(evaluate)
     if not BFGS(atoms, logfile=None, maxstep=0.1).run(fmax=fmax, steps=steps):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import wasserstein_distance
 
 TURN = 360.0
 
 
 def on_line(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """(variables,) W = ∫ |F(x) - G(x)| dx of samples (frames, variables): Villani (2009), Optimal Transport, chapter 6."""
+    from scipy.stats import wasserstein_distance  # half a second, which commands that measure nothing need not wait for
+
     return np.array([wasserstein_distance(a, b) for a, b in zip(ours.T, theirs.T, strict=True)])
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 import xarray as xr
 from pydantic import Field
-from scipy.optimize import linear_sum_assignment
 
 from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subject, Values
 from mdprotocol_plugins.metrics._geometries import or_reason, refuse_failed
@@ -93,6 +92,8 @@ class Frequencies(ProbeMetric):
 
     def _matched(self, run: xr.Dataset, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The model's wavenumbers in the order of the reference's modes, and the reference's."""
+        from scipy.optimize import linear_sum_assignment
+
         ours, theirs = finite(run, "wavenumber")
         if (theirs < IMAGINARY_CM).any():
             raise NotMeasurable("the reference's stationary point is no minimum")

@@ -8,8 +8,6 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 import xarray as xr
 from pydantic import Field
-from scipy.ndimage import gaussian_filter1d
-from scipy.stats import wasserstein_distance
 
 from mdprotocol.api import NotMeasurable, Quantity, ReplicaComparison, Values
 from mdprotocol_plugins.metrics._reference import against_replicas, comparable
@@ -70,6 +68,8 @@ def spectrum(run: xr.Dataset, resolution_cm: float) -> tuple[np.ndarray, np.ndar
     Raises:
         NotMeasurable: the frames are too few, too far apart, or uneven; or the run is too short for the resolution.
     """
+    from scipy.ndimage import gaussian_filter1d
+
     time, velocity = finite(run, "time"), finite(run, "velocity")
     enough(len(time), MIN_SPECTRUM_FRAMES)
     interval = float(time[1] - time[0])
@@ -106,5 +106,7 @@ def _check_sampling(interval_fs: float, frames: int, resolution_cm: float) -> No
 
 def _distance(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """(1,) Wasserstein distance of spectra (runs, points), each the mean over its runs, cm⁻¹."""
+    from scipy.stats import wasserstein_distance
+
     grid = np.arange(ours.shape[1]) * GRID_CM
     return np.array([wasserstein_distance(grid, grid, ours.mean(axis=0), theirs.mean(axis=0))])

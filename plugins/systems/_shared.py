@@ -10,7 +10,6 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from ase.geometry import complete_cell
-from ase.neighborlist import primitive_neighbor_list
 from pydantic import Field
 
 from mdprotocol.api import Structure, StructureError, SystemSource
@@ -136,6 +135,8 @@ def _repeated(name: str, atoms: Atoms, repeat: tuple[int, int, int]) -> Atoms:
 
 def _check_overlap(name: str, atoms: Atoms) -> None:
     """No two atoms, nor an atom and an image, may be closer than CLOSEST_A."""
+    from ase.neighborlist import primitive_neighbor_list
+
     wrapped = atoms.get_positions(wrap=True)
     # Two atoms in one such cube are too close; with one in each at most, the list below has few pairs for any file.
     _, first, cube = np.unique(np.floor(wrapped * 3**0.5 / CLOSEST_A), axis=0, return_index=True, return_inverse=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal, cast
 
 from ase import Atoms
-from ase.io import read
 
 from mdprotocol.api import Structure, StructureError
 from mdprotocol_plugins.systems._shared import SourceWithCell, finish
@@ -22,6 +21,8 @@ class Builtin(SourceWithCell):
     name: Literal["water", "methane", "alanine"]
 
     def build(self, name: str, base: Path) -> Structure:
+        from ase.io import read
+
         file = FOLDER / f"{self.name}.xyz"
         try:
             data = file.read_bytes()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import ase
-from ase.build import bulk
 from pydantic import Field
 
 from mdprotocol.api import Structure, StructureError
@@ -35,6 +34,8 @@ class Bulk(Source):
     orthorhombic: bool = False
 
     def build(self, name: str, base: Path) -> Structure:
+        from ase.build import bulk
+
         try:
             atoms = bulk(
                 self.name,

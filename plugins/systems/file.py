@@ -11,8 +11,6 @@ from typing import Annotated, Literal
 
 import ase
 from ase import Atoms
-from ase.io import read
-from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 from pydantic import Field
 
 from mdprotocol.api import Structure, StructureError
@@ -55,6 +53,8 @@ class File(SourceWithCell):
         return finish(name, atoms, self, source | {"index": str(self.index), "ase": ase.__version__}, charge)
 
     def _format(self, file: Path) -> str:
+        from ase.io.formats import UnknownFileTypeError, filetype, ioformats  # its readers take half a second to import
+
         try:
             form = self.format or filetype(str(file))
         except (UnknownFileTypeError, OSError, UnicodeError) as error:
@@ -70,6 +70,8 @@ class File(SourceWithCell):
         return form
 
     def _read(self, file: Path, form: str) -> Atoms:
+        from ase.io import read
+
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 
 import ase
 from ase import Atoms
-from ase.build import molecule
-from ase.collections import g2
 from pydantic import Field
 
 from mdprotocol.api import Structure, StructureError
@@ -26,6 +24,11 @@ class Molecule(SourceWithCell):
         return finish(name, self._atoms(), self, provenance)
 
     def _atoms(self) -> Atoms:
+        from ase.build import (
+            molecule,
+        )  # what reads or builds structures takes half a second to import: where it is used
+        from ase.collections import g2
+
         try:
             return molecule(self.name)
         except (KeyError, NotImplementedError) as error:
