@@ -211,7 +211,7 @@ class ForceField(ABC):
     def plain(self, dtype: str = "float64") -> ForceField | None:
         """The same model without its fast paths, in plain torch and this precision; None where there is nothing plainer.
 
-        What a fast kernel is checked against, and what a speed-up is measured over.
+        What a fast kernel is checked against, before it runs and on frames of every run; what a speed-up is measured over.
         """
         return None
 

@@ -17,6 +17,7 @@ class Variable:
 
 _FRAME_ATOM = ("frame", "atom", "xyz")
 _SAMPLE_ATOM = ("sample", "atom", "xyz")
+_PLAIN_ATOM = ("plain", "atom", "xyz")
 
 RUN_VARIABLES: dict[str, Variable] = {
     v.name: v
@@ -33,6 +34,9 @@ RUN_VARIABLES: dict[str, Variable] = {
         Variable("sample_frame", ("sample",), "1", "index of the frame that was given to the reference"),
         Variable("reference_force", _SAMPLE_ATOM, "eV/Å", "force of the reference at the frame's positions"),
         Variable("reference_energy", ("sample",), "eV", "energy of the reference at the frame's positions"),
+        Variable("plain_frame", ("plain",), "1", "index of the frame that the plain float64 model evaluated again"),
+        Variable("plain_force", _PLAIN_ATOM, "eV/Å", "force of the model in plain float64 at the frame's positions"),
+        Variable("plain_energy", ("plain",), "eV", "energy of the model in plain float64 at the frame's positions"),
         Variable("atomic_number", ("atom",), "1", "atomic number"),
         Variable("mass", ("atom",), "amu", "mass of the atom"),
         Variable("initial_position", ("atom", "xyz"), "Å", "geometry of the system before equilibration"),
@@ -40,7 +44,8 @@ RUN_VARIABLES: dict[str, Variable] = {
         Variable("pbc", ("vector",), "1", "1 where periodic along the cell vector"),
     )
 }
-"""Reference variables use their own dim `sample`, so that no frame without a label carries NaN; `sample_frame` aligns."""
+"""Reference variables use their own dim `sample`, so that no frame without a label carries NaN; `sample_frame` aligns.
+So do those of the plain model with `plain` and `plain_frame`; a model without a plainer form has none of them."""
 
 RUN_COORDS = ("time", "atomic_number", "mass")
 
@@ -63,4 +68,6 @@ RUN_ATTRS: dict[str, str] = {
     "failure_time_fs": "the same as a time in fs",
     "failure_detail": "one sentence with the numbers",
     "kernel": "what evaluated the model (torch, fused, ase, ...)",
+    "plain_failures": "frames that the plain float64 model did not answer; absent where a model has no plainer form",
+    "plain_failure_detail": "the first reason",
 }

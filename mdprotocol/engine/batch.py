@@ -66,7 +66,7 @@ def _run_batch(batch: Batch, folder: ResultsFolder, emit: Emit, stop: Stop) -> l
     if journal.latest is not None:
         loop.restore(journal.latest)
     loop.run(journal)
-    outcomes = Writing(batch, folder, work, journal, loop.dof, model.kernel, stop).run(_ticking(name, emit))
+    outcomes = Writing(batch, folder, work, journal, loop.dof, model, stop).run(_ticking(name, emit))
     work.remove()
     failed = sum(outcome.outcome == "failed" for outcome in outcomes)
     emit(events.BatchFinished(name, len(outcomes), failed, time.monotonic() - started))

@@ -110,13 +110,13 @@ class History:
         if b in self._last:
             yield count, self._last[b] | {name: self._last[b][name][None] for name in PER_ATOM}
 
-    def position(self, b: int, frame: int) -> np.ndarray:
-        """(n, 3) Å of copy b in a frame."""
+    def value(self, name: str, b: int, frame: int) -> np.ndarray:
+        """A recorded variable of copy b in a frame: (n, 3), or (1,) where a copy has one number."""
         if frame == self._count[b]:
-            return np.array(self._last[b]["position"])
+            return np.array(self._last[b][name])
         number = bisect.bisect_right(self._starts, frame) - 1
-        rows = self._segment(number).arrays["frame:position"][frame - self._starts[number]]
-        return np.array(rows[self._offsets[b] : self._offsets[b + 1]])
+        row = self._segment(number).arrays[f"frame:{name}"][frame - self._starts[number]]
+        return np.array(row[self._offsets[b] : self._offsets[b + 1]] if name in PER_ATOM else row[b : b + 1])
 
     def _segment(self, number: int) -> Segment:
         if self._opened is None or self._opened[0] != number:

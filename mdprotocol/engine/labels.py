@@ -61,7 +61,7 @@ class Labels:
         while facts["done"] < self._planned and not self._due(facts["done"], len(kept), started, stop):
             frame = facts["done"] * self._every
             try:
-                kept.append((frame, *_answer(evaluator, self._history.position(self._b, frame))))
+                kept.append((frame, *_answer(evaluator, self._history.value("position", self._b, frame))))
             except ReferenceFailure as error:
                 facts["failed"] += 1
                 facts["reason"] = facts["reason"] or f"frame {frame}: {error}"

@@ -1,11 +1,10 @@
-"""From a batch's work folder to its runs' files: labels first, then one NetCDF file a run, a slab at a time."""
+"""From a batch's work folder to its runs' files: labels and plain frames first, then one NetCDF file a run, by slabs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,7 +12,9 @@ from mdprotocol.components import ForceField, Structure, Topology
 from mdprotocol.engine.dataset import without_frames
 from mdprotocol.engine.journal import History, Journal
 from mdprotocol.engine.labels import Labels
+from mdprotocol.engine.plain import PlainFrames
 from mdprotocol.engine.stopping import Stop
+from mdprotocol.plan.steps import plain_frames_of
 from mdprotocol.plan.types import Batch, Run
 from mdprotocol.protocol.schema import REFERENCE
 from mdprotocol.store import ResultsFolder
@@ -36,7 +37,7 @@ class Writing:
 
     Attributes:
         dof: (B,) degrees of freedom in production.
-        kernel: what evaluated the model.
+        model: what has moved the runs; its plain form evaluates some frames again.
     """
 
     batch: Batch
@@ -44,7 +45,7 @@ class Writing:
     work: Work
     journal: Journal
     dof: torch.Tensor
-    kernel: str
+    model: ForceField
     stop: Stop
 
     def run(self, tick: Callable[[], None]) -> list[RunOutcome]:
@@ -55,10 +56,10 @@ class Writing:
         """
         structures = [self.batch.structures[run.system] for run in self.batch.runs]
         history = self.journal.history(Topology.of(structures).offsets)
-        reference, outcomes = self._reference(), []
+        reference, outcomes, plain = self._reference(), [], PlainFrames(self.model)
         for b, (run, structure) in enumerate(zip(self.batch.runs, structures, strict=True)):
             if self.folder.identity(run.path) != run.identity:
-                self._write(b, run, structure, history, reference, tick)
+                self._write(b, run, structure, history, reference, plain, tick)
             attrs = self.folder.attributes(run.path) or {"outcome": "missing", "failure_kind": ""}
             outcomes.append(RunOutcome(run.id, attrs["outcome"], attrs["failure_kind"]))
             self.stop.leave_if_asked()
@@ -72,15 +73,16 @@ class Writing:
         structure: Structure,
         history: History,
         reference: ForceField | None,
+        plain: PlainFrames,
         tick: Callable[[], None],
     ) -> None:
-        attributes: dict[str, Any] = {}
-        parts = [Growing("frame", history.frames(b), history.slabs(b))]
+        attributes, checked = plain.of(history, b, structure, plain_frames_of(run.settings))
+        parts = [Growing("frame", history.frames(b), history.slabs(b)), *checked]
         if reference is not None:
             labels = Labels(self.work, history, b, structure, reference, self.batch.settings.reference_every)
             labels.make(self.stop, tick)
-            attributes, parts = labels.attributes(), [*parts, *labels.parts()]
-        fixed = without_frames(run, structure, history.endings[b], float(self.dof[b]), self.kernel)
+            attributes, parts = attributes | labels.attributes(), [*parts, *labels.parts()]
+        fixed = without_frames(run, structure, history.endings[b], float(self.dof[b]), self.model.kernel)
         self.folder.write_growing(run.path, fixed.assign_attrs(attributes), parts)
         self.folder.forget_problem(run.id)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mdprotocol.components import Model, Structure
-from mdprotocol.plan.steps import frames_of, labels_of
+from mdprotocol.plan.steps import frames_of, labels_of, plain_frames_of
 from mdprotocol.plan.types import Batch, Plan, ProbeBatch, Run, total_steps
 from mdprotocol.variables import RUN_VARIABLES
 
@@ -98,6 +98,7 @@ def run_bytes(run: Run, atoms: int) -> int:
     sizes = {
         "frame": frames_of(run.settings),
         "sample": labels_of(run.settings),
+        "plain": plain_frames_of(run.settings),
         "atom": atoms,
         "xyz": 3,
         "vector": 3,

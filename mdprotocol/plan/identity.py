@@ -16,7 +16,7 @@ from mdprotocol import __version__
 from mdprotocol.components import Component, Dynamics, Model, Structure
 from mdprotocol.plan.types import Probe, Run, RunSettings
 
-DATA_FORMAT = 3
+DATA_FORMAT = 4
 """Raise it with every change of the engine or of a plugin of ours after which runs come out differently."""
 OURS = ("mdprotocol", "mdprotocol_plugins")
 

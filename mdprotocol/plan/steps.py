@@ -11,6 +11,8 @@ from mdprotocol.units import FS_PER_PS
 TOLERANCE = 1e-6
 """Steps by which a duration may differ from a whole number (rounding of decimal fractions)."""
 MANY_FRAMES = 200_000
+PLAIN_FRAMES, PLAIN_STEPS = 8, 250
+"""Most frames of a run that are evaluated again in plain float64, and steps for each of them but the first and the last."""
 
 
 def run_settings(name: str, simulation: Simulation, timestep_fs: float, findings: Findings) -> RunSettings:
@@ -75,3 +77,8 @@ def frames_of(settings: RunSettings) -> int:
 def labels_of(settings: RunSettings) -> int:
     """Frames of a completed run that the reference labels, from the first on."""
     return 0 if settings.reference_every == 0 else (frames_of(settings) - 1) // settings.reference_every + 1
+
+
+def plain_frames_of(settings: RunSettings) -> int:
+    """Frames of a completed run that the plain float64 model evaluates again: as a share of its steps they cost nothing."""
+    return min(PLAIN_FRAMES, 2 + settings.steps // PLAIN_STEPS, frames_of(settings))

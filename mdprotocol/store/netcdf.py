@@ -44,7 +44,7 @@ class Growing:
     """Variables along a dim that is too long for memory.
 
     Attributes:
-        dim: `frame` or `sample`.
+        dim: `frame`, `sample` or `plain`.
         length: of the dim.
         slabs: first index along the dim, and values of every variable from there on.
     """

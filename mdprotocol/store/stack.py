@@ -20,7 +20,7 @@ MOST_REPLICAS = 100_000
 """More than any protocol may plan."""
 RENAMED = {"temperature": "kinetic_temperature"}
 """`temperature` is a dim here (the target), so the variable of that name in a run's file gets another one."""
-GROWING = ("frame", "sample")
+GROWING = ("frame", "sample", "plain")
 """Dims whose length differs between runs; variables without any of them are the same in every run of a kind."""
 OF_ONE_RUN = (
     "identity", "temperature_K", "replica", "seed", "outcome",

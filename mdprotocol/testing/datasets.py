@@ -89,6 +89,7 @@ def make_run(
     }
     if reference_every:
         values |= _labels(motion.force, potential, reference_every, force_error_eV_per_A, energy_error_eV, random)
+    values |= _plain(motion.force, potential)
     values |= dict(variables or {})
     facts = _attrs(time, interval_fs, temperature_K, motion.modes, seed, dict(attrs))
     return dataset_of({name: value for name, value in values.items() if name not in drop}, facts)
@@ -183,6 +184,12 @@ def _labels(
     }
 
 
+def _plain(force: np.ndarray, potential: np.ndarray) -> dict[str, ArrayLike]:
+    """Frames evaluated again by a plain model that gives the very same: first, last, and some in between."""
+    chosen = np.unique(np.linspace(0, len(force) - 1, 8).astype(int))
+    return {"plain_frame": chosen, "plain_force": force[chosen], "plain_energy": potential[chosen]}
+
+
 def _attrs(
     time: np.ndarray, interval_fs: float, temperature_K: float, modes: int, seed: int, given: dict[str, object]
 ) -> dict[str, object]:
@@ -194,6 +201,7 @@ def _attrs(
         "model": "test", "system": "water", "simulation": "nve", "temperature_K": temperature_K, "replica": 0,
         "seed": seed, "timestep_fs": timestep, "duration_ps": float(time[-1]) / FS_PER_PS, "degrees_of_freedom": modes,
         "integrator": json.dumps({"type": "velocity_verlet"}), "outcome": "completed", "kernel": "torch",
+        "plain_failures": 0, "plain_failure_detail": "",
         "settings": json.dumps({"timestep_fs": timestep, "record_every_fs": interval_fs}),
         "failure_kind": "nan" if failed else "", "failure_step": round(at / timestep) if failed else -1,
         "failure_time_fs": at, "failure_detail": "a coordinate is not a number" if failed else "",
