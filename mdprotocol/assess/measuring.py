@@ -1,10 +1,16 @@
-"""Measure every metric on every run and probe. Whatever goes wrong becomes a reason for NOT MEASURED, never a crash."""
+"""Measure every metric on every run and probe. Whatever goes wrong becomes a reason for NOT MEASURED, never a crash.
+
+Runs of one system, simulation and temperature are one part of the work: what compares them needs their files together, and
+each file is opened once. Parts know nothing of each other, so that they can be measured in any order and by anybody.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +26,38 @@ from mdprotocol.plan.types import Probe, Run
 from mdprotocol.protocol.schema import REFERENCE, Protocol
 from mdprotocol.store import ResultsFolder
 
-Readings = dict[str, dict[Place, Reading]]
+SHARED_BYTES = 32 << 20
+"""A variable up to this size is read once for all metrics; a larger one for each, so that memory holds one at a time."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Runs that are measured together, with those of the reference that they are compared with; or probes.
+
+    Attributes:
+        metrics: by their name in the protocol.
+        itself: (model, name of a metric) where the metric would compare the reference with itself.
+    """
+
+    root: Path
+    metrics: Mapping[str, Metric]
+    itself: frozenset[tuple[str, str]]
+    runs: tuple[Run, ...] = ()
+    references: tuple[Run, ...] = ()
+    probes: tuple[Probe, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found at one place: how the run ended (of a probe, nothing), and readings by quantity."""
+
+    place: Place
+    outcome: str
+    readings: Mapping[str, Reading]
+
+
+Spread = Callable[[Sequence[Part]], Iterable[Sequence[Found]]]
+"""Measures parts, in any order."""
 
 
 def measure(
@@ -29,51 +66,95 @@ def measure(
     runs: Sequence[Run],
     probes: Sequence[Probe],
     folder: ResultsFolder,
+    spread: Spread | None = None,
 ) -> Measurements:
     """Measure all metrics on all planned runs and probes.
 
     Args:
         metrics: by their name in the protocol.
         runs, probes: what was planned; where an identity is given, only the file with this identity is trusted.
+        spread: measures the parts, on several workers perhaps; one after the other here where None. What comes out does
+            not depend on it.
     """
-    session = _Session(protocol, metrics, runs, folder)
+    parts = _parts(protocol, metrics, runs, probes, folder)
+    found = {one.place: one for some in (spread or _in_turn)(parts) for one in some}
+    readings: dict[str, dict[Place, Reading]] = {f"{name}.{q}": {} for name, m in metrics.items() for q in m.quantities}
+    outcomes: dict[Place, str] = {}
+    for place in map(Place.of, [*runs, *probes]):  # in the order of the plan, whoever came first
+        if place not in found:  # a probe of a metric that is not measured
+            continue
+        if not place.is_probe:
+            outcomes[place] = found[place].outcome
+        for quantity, reading in found[place].readings.items():
+            readings[quantity][place] = reading
+    quantities = {f"{name}.{q}": spec for name, m in metrics.items() for q, spec in m.quantities.items()}
+    # A quantity without any place (no probe was planned) has nothing to say and no dims to say it in.
+    return collect([Entry(name, quantities[name], at) for name, at in readings.items() if at], outcomes)
+
+
+def _in_turn(parts: Sequence[Part]) -> Iterable[Sequence[Found]]:
+    return map(measure_part, parts)
+
+
+def _parts(
+    protocol: Protocol,
+    metrics: Mapping[str, Metric],
+    runs: Sequence[Run],
+    probes: Sequence[Probe],
+    folder: ResultsFolder,
+) -> list[Part]:
+    """The work in parts, those with the most runs first."""
+    models = {run.model for run in runs}
+    itself = frozenset(
+        (m, name) for m in models for name, metric in metrics.items() if against_itself(protocol, m, metric)
+    )
+    groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        session.run(run)
-    for probe in probes:
-        session.probe(probe)
-    return session.finish()
+        groups.setdefault(_pair(run)[:3], []).append(run)
+    parts = [
+        Part(folder.root, metrics, itself, tuple(group), tuple(run for run in group if run.model == REFERENCE))
+        for group in sorted(groups.values(), key=lambda group: -len(group))
+    ]
+    of_probes = Part(folder.root, metrics, itself, probes=tuple(probes))
+    return [*parts, of_probes] if probes else parts
+
+
+def measure_part(part: Part) -> list[Found]:
+    """Measure one part."""
+    with ExitStack() as stack:
+        session = _Session(part, stack)
+        return [session.run(run) for run in part.runs] + [
+            found for probe in part.probes for found in session.probe(probe)
+        ]
 
 
 class _Session:
-    """Collects readings by quantity."""
+    """The files of a part, each opened once, and what metrics say of them."""
 
-    def __init__(
-        self, protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run], folder: ResultsFolder
-    ) -> None:
-        self.protocol, self.metrics, self.folder = protocol, metrics, folder
-        self.references = {_pair(run): run for run in runs if run.model == REFERENCE}
-        self.readings: Readings = {f"{name}.{q}": {} for name, metric in metrics.items() for q in metric.quantities}
-        self.outcomes: dict[Place, str] = {}
+    def __init__(self, part: Part, stack: ExitStack) -> None:
+        self.part, self.metrics, self.stack = part, part.metrics, stack
+        self.folder = ResultsFolder(part.root)
+        self.references = {_pair(run): run for run in part.references}
+        self._open: dict[str, xr.Dataset | str] = {}
 
-    def finish(self) -> Measurements:
-        quantities = {f"{name}.{q}": spec for name, m in self.metrics.items() for q, spec in m.quantities.items()}
-        # A quantity without any place (no probe was planned) has nothing to say and no dims to say it in.
-        entries = [Entry(name, quantities[name], found) for name, found in self.readings.items() if found]
-        return collect(entries, self.outcomes)
+    def opened(self, item: Run | Probe) -> xr.Dataset | str:
+        if item.id not in self._open:
+            self._open[item.id] = _opened(self.folder, item, self.stack)
+        return self._open[item.id]
 
-    def run(self, run: Run) -> None:
-        place = Place.of(run)
-        with ExitStack() as stack:
-            dataset = _opened(self.folder, run, stack)
-            self.outcomes[place] = "missing" if isinstance(dataset, str) else str(dataset.attrs["outcome"])
-            for name, metric in self.metrics.items():
-                if not isinstance(metric, ProbeMetric):
-                    self.note(name, metric, place, self._of_run(metric, run, dataset, stack))
+    def run(self, run: Run) -> Found:
+        dataset = self.opened(run)
+        outcome = "missing" if isinstance(dataset, str) else str(dataset.attrs["outcome"])
+        readings: dict[str, Reading] = {}
+        for name, metric in self.metrics.items():
+            if not isinstance(metric, ProbeMetric):
+                readings |= _readings(name, metric, self._of_run(name, metric, run, dataset))
+        return Found(Place.of(run), outcome, readings)
 
-    def _of_run(self, metric: Metric, run: Run, dataset: xr.Dataset | str, stack: ExitStack) -> Values | str:
+    def _of_run(self, name: str, metric: Metric, run: Run, dataset: xr.Dataset | str) -> Values | str:
         if isinstance(dataset, str):
             return dataset
-        if against_itself(self.protocol, run.model, metric):
+        if (run.model, name) in self.part.itself:
             return ITSELF
         if not isinstance(metric, ComparisonMetric):
             return _attempt(metric, lambda: metric.measure(_guarded(metric, dataset)), dataset)
@@ -82,48 +163,44 @@ class _Session:
             return f"simulation {run.simulation} has no reference trajectory (reference_trajectory: true)"
         if partner is run:
             return "the reference is not compared with itself"
-        other = _opened(self.folder, partner, stack)
+        other = self.opened(partner)
         if isinstance(other, str):
             return f"the reference's run: {other}"
         if other.attrs["outcome"] != "completed":
             return f"the reference's own run {_failure(other)}"
-        return _attempt(metric, lambda: self._compared(metric, dataset, other, partner, stack), dataset)
+        return _attempt(metric, lambda: self._compared(metric, dataset, other, partner), dataset)
 
-    def _compared(
-        self, metric: ComparisonMetric, dataset: xr.Dataset, other: xr.Dataset, partner: Run, stack: ExitStack
-    ) -> Values:
+    def _compared(self, metric: ComparisonMetric, dataset: xr.Dataset, other: xr.Dataset, partner: Run) -> Values:
         run, reference = _guarded(metric, dataset), _guarded(metric, other)
         if not isinstance(metric, ReplicaComparison):
             return metric.compare(run, reference)
-        return metric.compare_replicas(run, reference, [_guarded(metric, d) for d in self._siblings(partner, stack)])
+        return metric.compare_replicas(run, reference, [_guarded(metric, d) for d in self._siblings(partner)])
 
-    def _siblings(self, partner: Run, stack: ExitStack) -> list[xr.Dataset]:
+    def _siblings(self, partner: Run) -> list[xr.Dataset]:
         """The reference's completed runs of every other replica, where they can be trusted."""
-        same = [r for r in self.references.values() if _pair(r)[:3] == _pair(partner)[:3] and r is not partner]
-        found = [_opened(self.folder, run, stack) for run in same]
+        found = [self.opened(run) for run in self.references.values() if run is not partner]
         return [d for d in found if not isinstance(d, str) and d.attrs["outcome"] == "completed"]
 
-    def probe(self, probe: Probe) -> None:
+    def probe(self, probe: Probe) -> list[Found]:
         metric = self.metrics.get(probe.metric)
         if not isinstance(metric, ProbeMetric):
-            return
-        with ExitStack() as stack:
-            dataset = _opened(self.folder, probe, stack)
-            if isinstance(dataset, str):
-                found: Values | str = dataset
-            elif dataset.attrs.get("outcome") == "failed":
-                found = f"the probe failed: {dataset.attrs.get('failure_detail', 'no cause recorded')}"
-            else:
-                found = _attempt(metric, lambda: metric.measure(_guarded(metric, dataset)), dataset)
-            self.note(probe.metric, metric, Place.of(probe), found)
+            return []
+        dataset = self.opened(probe)
+        if isinstance(dataset, str):
+            found: Values | str = dataset
+        elif dataset.attrs.get("outcome") == "failed":
+            found = f"the probe failed: {dataset.attrs.get('failure_detail', 'no cause recorded')}"
+        else:
+            found = _attempt(metric, lambda: metric.measure(_guarded(metric, dataset)), dataset)
+        return [Found(Place.of(probe), "", _readings(probe.metric, metric, found))]
 
-    def note(self, name: str, metric: Metric, place: Place, found: Values | str) -> None:
-        """File what a metric said, quantity by quantity."""
-        unknown = sorted(set(found) - set(metric.quantities)) if not isinstance(found, str) else []
-        if unknown:
-            found = f"the metric returned {unknown[0]}, which is not among its quantities"
-        for quantity in metric.quantities:
-            self.readings[f"{name}.{quantity}"][place] = _reading(found, quantity)
+
+def _readings(name: str, metric: Metric, found: Values | str) -> dict[str, Reading]:
+    """What a metric said, quantity by quantity."""
+    unknown = sorted(set(found) - set(metric.quantities)) if not isinstance(found, str) else []
+    if unknown:
+        found = f"the metric returned {unknown[0]}, which is not among its quantities"
+    return {f"{name}.{quantity}": _reading(found, quantity) for quantity in metric.quantities}
 
 
 def _pair(run: Run) -> tuple[str, str, float, int]:
@@ -136,16 +213,19 @@ def _pair(run: Run) -> tuple[str, str, float, int]:
 def _opened(folder: ResultsFolder, item: Run | Probe, stack: ExitStack) -> xr.Dataset | str:
     """The dataset of a finished run or probe, or why there is none that can be trusted."""
     kind = "run" if isinstance(item, Run) else "probe"
-    identity = folder.identity(item.path)
-    if identity is None:
-        problem = folder.problem(item.id, item.identity)
-        return f"the {kind} failed: {problem}" if problem else f"the {kind} is missing or its file is damaged"
-    if item.identity and identity != item.identity:
-        return f"the stored {kind} is not the planned one (its settings, model or system differ); run it again"
+    missing = f"the {kind} is missing or its file is damaged"
     try:
         dataset = stack.enter_context(folder.open(item.path))
     except StoreError as error:
-        return f"the {kind}'s file cannot be read: {error}"
+        if folder.identity(item.path) is not None:
+            return f"the {kind}'s file cannot be read: {error}"
+        problem = folder.problem(item.id, item.identity)
+        return f"the {kind} failed: {problem}" if problem else missing
+    identity = str(dataset.attrs.get("identity", ""))
+    if not identity:
+        return missing
+    if item.identity and identity != item.identity:
+        return f"the stored {kind} is not the planned one (its settings, model or system differ); run it again"
     return _disagreement(item, dataset) or dataset
 
 
@@ -191,15 +271,18 @@ def _guarded(metric: Metric, dataset: xr.Dataset) -> xr.Dataset:
     Raises:
         NotMeasurable: a needed variable is missing or holds a number that is not finite.
     """
+    for name in metric.needs & dataset.variables.keys():
+        if dataset.variables[name].nbytes <= SHARED_BYTES:
+            dataset.variables[name].load()  # the copy shares it, and so will the next metric's
     view = dataset.copy(deep=False)
     for name in sorted(metric.needs):
         if name not in view.variables:
             raise NotMeasurable(f"the run has no {name}")
-        values = view[name].values
+        values = view.variables[name].values
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             first = np.argwhere(~np.isfinite(values))[0]
             raise NotMeasurable(
-                f"{name} is not finite (first at {view[name].dims[0]} {first[0]})" if first.size else name
+                f"{name} is not finite (first at {view.variables[name].dims[0]} {first[0]})" if first.size else name
             )
         values.flags.writeable = False
     return view
