@@ -11,8 +11,9 @@ import torch
 
 from mdprotocol.components import Evaluator, ForceField, Structure, Topology
 from mdprotocol.engine.journal import SEGMENT_SECONDS, History
+from mdprotocol.engine.known import KnownLabels
 from mdprotocol.engine.stopping import Stop
-from mdprotocol.errors import ReferenceFailure
+from mdprotocol.errors import ReferenceFailure, told
 from mdprotocol.store.netcdf import Growing
 from mdprotocol.store.work import Work
 
@@ -31,13 +32,21 @@ class Labels:
 
     Args:
         b: copy of the run in its batch.
+        known: labels that need not be computed again, unless the reference remembers.
     """
 
     def __init__(
-        self, work: Work, history: History, b: int, structure: Structure, reference: ForceField, every: int
+        self,
+        work: Work,
+        history: History,
+        b: int,
+        structure: Structure,
+        reference: ForceField,
+        every: int,
+        known: KnownLabels,
     ) -> None:
         self._work, self._history, self._b, self._series = work, history, b, f"labels-{b}"
-        self._structure, self._reference, self._every = structure, reference, every
+        self._structure, self._reference, self._every, self._known = structure, reference, every, known
         self._planned = -(-history.frames(b) // every)
         found = list(self._work.segments(self._series))
         self._segments = len(found)
@@ -61,7 +70,7 @@ class Labels:
         while facts["done"] < self._planned and not self._due(facts["done"], len(kept), started, stop):
             frame = facts["done"] * self._every
             try:
-                kept.append((frame, *_answer(evaluator, self._history.value("position", self._b, frame))))
+                kept.append((frame, *self._label(evaluator, self._history.value("position", self._b, frame))))
             except ReferenceFailure as error:
                 facts["failed"] += 1
                 facts["reason"] = facts["reason"] or f"frame {frame}: {error}"
@@ -71,6 +80,10 @@ class Labels:
         facts["kept"] += len(kept)
         self._work.append(self._series, self._segments, facts, _arrays(kept, len(self._structure)))
         self._segments, self._facts = self._segments + 1, facts
+
+    def _label(self, evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndarray]:
+        found = None if self._reference.remembers else self._known.at(positions)
+        return _answer(evaluator, positions) if found is None else found
 
     def _due(self, done: int, held: int, started: float, stop: Stop) -> bool:
         """Whether a segment ends here; fixed beforehand for a reference that remembers."""
@@ -110,10 +123,17 @@ def _answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndar
     Raises:
         ReferenceFailure: there is no answer, or it is not finite.
     """
-    found = evaluator(torch.from_numpy(positions))
-    if found.errors:
-        raise ReferenceFailure("; ".join(found.errors.values()))
-    energy, forces = float(found.energy[0]), found.forces.detach().cpu().numpy().copy()
+    try:
+        found = evaluator(torch.from_numpy(positions))
+        errors, energy, forces = found.errors, float(found.energy[0]), found.forces.detach().cpu().numpy().copy()
+    except (ReferenceFailure, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # a plugin's: it costs this label
+        raise ReferenceFailure(f"it raised {told(error)}") from error
+    if errors:
+        raise ReferenceFailure("; ".join(map(str, errors.values())))
+    if forces.shape != positions.shape:
+        raise ReferenceFailure(f"it gave forces of shape {forces.shape} for {len(positions)} atoms")
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
         raise ReferenceFailure("its energy or forces are not finite")
     return energy, forces

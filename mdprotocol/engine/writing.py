@@ -11,6 +11,7 @@ import torch
 from mdprotocol.components import ForceField, Structure, Topology
 from mdprotocol.engine.dataset import without_frames
 from mdprotocol.engine.journal import History, Journal
+from mdprotocol.engine.known import LABELLED_BY, known_labels, label_key
 from mdprotocol.engine.labels import Labels
 from mdprotocol.engine.plain import PlainFrames
 from mdprotocol.engine.stopping import Stop
@@ -79,12 +80,20 @@ class Writing:
         attributes, checked = plain.of(history, b, structure, plain_frames_of(run.settings))
         parts = [Growing("frame", history.frames(b), history.slabs(b)), *checked]
         if reference is not None:
-            labels = Labels(self.work, history, b, structure, reference, self.batch.settings.reference_every)
-            labels.make(self.stop, tick)
+            key = self._label_key(structure)
+            with known_labels(self.folder, run.path, key) as known:
+                every = self.batch.settings.reference_every
+                labels = Labels(self.work, history, b, structure, reference, every, known)
+                labels.make(self.stop, tick)
             attributes, parts = attributes | labels.attributes(), [*parts, *labels.parts()]
+            attributes[LABELLED_BY] = key
         fixed = without_frames(run, structure, history.endings[b], float(self.dof[b]), self.model.kernel)
         self.folder.write_growing(run.path, fixed.assign_attrs(attributes), parts)
         self.folder.forget_problem(run.id)
+
+    def _label_key(self, structure: Structure) -> str:
+        assert self.batch.reference is not None
+        return label_key(self.batch.reference, Path(self.batch.base), structure)
 
     def _reference(self) -> ForceField | None:
         """The reference that labels this batch; none for its own trajectories, which need no second opinion."""
