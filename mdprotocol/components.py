@@ -20,7 +20,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -192,6 +193,8 @@ class ForceField(ABC):
     """Memory of the parameters and buffers, bytes."""
     dtype: str = "float64"
     device: str = "cpu"
+    """Where it computes. The engine keeps the moving state there, and evaluators answer where the positions are; between two
+    looks of the guards or frames nothing should make the host wait for it."""
     kernel: str = "torch"
     """What evaluates it: torch, fused, ase, tblite, ..."""
     remembers: bool = False
@@ -294,7 +297,7 @@ class RandomStreams(ABC):
 
 @dataclass
 class MDState:
-    """The moving part of a batch; integrators change it in place. All tensors are float64.
+    """The moving part of a batch; integrators change it in place. All tensors are float64, on the model's device.
 
     Attributes:
         positions (N, 3) Å; velocities (N, 3) Å/fs; forces (N, 3) eV/Å; energy (B,) eV (potential).
@@ -318,6 +321,13 @@ class MDState:
     timestep: float
     bath_energy: torch.Tensor
     extra: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def on_host(self) -> MDState:
+        """This state in the memory of the CPU: itself where it is there already. A GPU is waited for."""
+        if self.positions.device.type == "cpu":
+            return self
+        tensors = {f.name: getattr(self, f.name).cpu() for f in fields(self) if f.type == "torch.Tensor"}
+        return replace(self, **tensors, extra={name: value.cpu() for name, value in self.extra.items()})
 
     def kinetic_energy(self) -> torch.Tensor:
         """(B,) eV: sum over the atoms of a copy of m v²/2."""
@@ -476,6 +486,8 @@ class ProbeMetric(Metric):
 
     needs_reference: ClassVar[bool] = False
     needs_dynamics: ClassVar[bool] = False
+    alone: ClassVar[bool] = False
+    """It measures time or memory: nothing may run beside it."""
 
     @abstractmethod
     def probe(self, subject: Subject) -> xr.Dataset:
@@ -559,6 +571,15 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+class Staff(Protocol):
+    """Workers that stay; see `Executor.staff`."""
+
+    def execute(
+        self, work: Callable[[Any, Callable[[Any], None]], Any], tasks: Sequence[Any], on_event: Callable[[Any], None]
+    ) -> Iterator[Any]:
+        """As `Executor.execute`."""
+
+
 class Executor(Component):
     """Base of executors: runs independent tasks, in any order, with a determinate result each."""
 
@@ -578,3 +599,7 @@ class Executor(Component):
             work: a picklable function; `emit(event)` sends picklable progress events to `on_event` in the caller.
             setup: a picklable function called once in every worker before its first task.
         """
+
+    def staff(self, setup: Callable[[], None]) -> AbstractContextManager[Staff | None]:
+        """Workers that stay for several calls, set up and waiting when the context begins; None where none are kept."""
+        return nullcontext()

@@ -30,7 +30,8 @@ class Forces:
         self._force_field, self._structures = force_field, structures
         self._topology = Topology.of(structures)
         self._evaluator = force_field.prepare(self._topology)
-        self._home = torch.from_numpy(np.concatenate([s.positions for s in structures]).astype(np.float64))
+        home = torch.from_numpy(np.concatenate([s.positions for s in structures]).astype(np.float64))
+        self._home = home.to(force_field.device)
         self._parked: set[int] = set()
         self._atoms: torch.Tensor | None = None
         self.errors: dict[int, str] = {}
@@ -41,7 +42,7 @@ class Forces:
         """Take a copy out for good; `hold` is to follow."""
         self._parked.add(copy)
         ranges = [torch.arange(*self._topology.offsets[b : b + 2].tolist()) for b in sorted(self._parked)]
-        self._atoms = torch.cat(ranges)
+        self._atoms = torch.cat(ranges).to(self._home.device)
 
     def hold(self, state: MDState) -> None:
         """Put parked copies back to rest at their initial geometry; called after every step."""
@@ -68,13 +69,13 @@ class Forces:
             raise PluginError(f"the model returned energy and forces of shape {shapes}; it must return {wanted}")
 
     def update(self, state: MDState) -> None:
-        """Energy and forces at the state's positions, on the CPU in float64."""
+        """Energy and forces at the state's positions, beside them, in float64."""
         if self._atoms is not None:
             # An integrator may have moved a parked copy, even to NaN; the model never sees that.
             state.positions.index_copy_(0, self._atoms, self._home[self._atoms])
         found = self._evaluate(state.positions)
-        state.energy = found.energy.detach().to("cpu", torch.float64)
-        forces = found.forces.detach().to("cpu", torch.float64)
+        state.energy = found.energy.detach().to(self._home)  # its device and float64
+        forces = found.forces.detach().to(self._home)
         state.forces = forces if self._atoms is None else forces.index_fill(0, self._atoms, 0.0)
         if found.errors:
             self.errors.update({b: text for b, text in found.errors.items() if b not in self._parked})

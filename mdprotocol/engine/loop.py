@@ -1,12 +1,14 @@
 """The batched loop: equilibration, production, frames, guards. All copies of a batch step together.
 
 A copy that fails leaves the batch (see `forces`): its frames, step and cause are kept, and the others go on bitwise as
-they would have without it. Within a step nothing is looked at; guards look every few steps and at every frame.
+they would have without it. The state lives on the model's device. Within a step nothing is looked at, so that a GPU is
+not waited for; guards look every few steps and at every frame, at a copy in the memory of the CPU.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -92,7 +94,8 @@ class Loop:
         self._forces = Forces(force_field, structures)
         self._watch = Watch(settings.guards, structures)
         self._alive = np.ones(len(structures), dtype=bool)
-        self._state = initial_state(structures, temperatures_K)
+        self._device = force_field.device
+        self._state = initial_state(structures, temperatures_K, self._device)
         self._stages = list(stages(settings))
         self.endings = [Ending() for _ in structures]
         self.dof = self._dof(settings.integrator)
@@ -139,7 +142,7 @@ class Loop:
     def _enter(self, stage: Stage) -> None:
         """What a stage needs that no checkpoint holds."""
         self._state.timestep, self._state.dof = stage.timestep_fs, self._dof(stage.integrator)
-        self._streams = random.Streams(self._seeds, self._topology.offsets, stage.streams)
+        self._streams = random.Streams(self._seeds, self._topology.offsets, stage.streams, device=self._device)
         self._boundary = stage.guard_every * max(1, self._renewal(stage) // stage.guard_every)
 
     def _renewal(self, stage: Stage) -> int:
@@ -206,7 +209,7 @@ class Loop:
 
     def checkpoint(self) -> tuple[dict[str, Any], Frame]:
         """Facts and arrays with which `restore` goes on bitwise, and the frames that the recorder holds."""
-        state = self._state
+        state = self._state.on_host()
         facts = {
             "stage": self._index,
             "step": self._step,
@@ -233,8 +236,8 @@ class Loop:
         self._index, self._step, self._finished = facts["stage"], facts["step"], facts["finished"]
         self._enter(self._stages[self._index])
         for name in STATE:
-            setattr(self._state, name, torch.from_numpy(groups["state"][name]))
-        self._state.extra = {name: torch.from_numpy(values) for name, values in groups["extra"].items()}
+            setattr(self._state, name, torch.from_numpy(groups["state"][name]).to(self._device))
+        self._state.extra = {name: torch.from_numpy(v).to(self._device) for name, v in groups["extra"].items()}
         self._streams.restore(groups["random"])
         self._watch.restore(groups["watch"])
         self._start = groups["start"]
@@ -248,7 +251,7 @@ class Loop:
 
     def _dof(self, integrator: Integrator) -> torch.Tensor:
         found = [degrees_of_freedom(s, integrator.conserves_momentum) for s in self._structures]
-        return torch.tensor(found, dtype=torch.float64)
+        return torch.tensor(found, dtype=torch.float64, device=self._device)
 
     def _draw_velocities(self) -> None:
         noise = random.Streams(self._seeds, self._topology.offsets, random.VELOCITIES, block=1).normal_atoms().numpy()
@@ -256,14 +259,16 @@ class Loop:
         for b, structure in enumerate(self._structures):
             mine, target = self._mine(b), float(self._state.temperature[b])
             dof = degrees_of_freedom(structure, integrator.conserves_momentum)
-            self._state.velocities[mine] = torch.from_numpy(maxwell_boltzmann(structure, target, noise[mine], dof))
+            drawn = torch.from_numpy(maxwell_boltzmann(structure, target, noise[mine], dof))
+            self._state.velocities[mine] = drawn.to(self._device)
 
     def _remove_drift(self) -> None:
         """Equilibration may leave the molecule flying and spinning; production starts without, at the energy it has."""
         for b in np.flatnonzero(self._alive).tolist():
             mine = self._mine(b)
-            x, v = (t[mine].numpy() for t in (self._state.positions, self._state.velocities))
-            self._state.velocities[mine] = torch.from_numpy(without_drift(x, v, self._structures[b]))
+            x, v = (t[mine].cpu().numpy() for t in (self._state.positions, self._state.velocities))
+            still = torch.from_numpy(without_drift(x, v, self._structures[b]))
+            self._state.velocities[mine] = still.to(self._device)
 
     def _mine(self, b: int) -> slice:
         return slice(int(self._topology.offsets[b]), int(self._topology.offsets[b + 1]))
@@ -274,7 +279,7 @@ class Loop:
         """Look at every copy; those that have failed leave."""
         failed = {b: Failure("model_error", text) for b, text in self._forces.errors.items() if self._alive[b]}
         self._forces.errors = {}
-        failed = {**self._watch.failures(self._state, self._alive), **failed}
+        failed = {**self._watch.failures(self._state.on_host(), self._alive), **failed}
         for b, failure in sorted(failed.items()):
             self._end(b, failure, stage, step)
         if failed:
@@ -296,7 +301,7 @@ class Loop:
         if now - self._reported < REPORT_SECONDS or not self._alive.any():
             return
         self._reported = now
-        state, alive = self._state, torch.from_numpy(self._alive)
+        state, alive = self._state.on_host(), torch.from_numpy(self._alive)
         temperature = (2 * state.kinetic_energy() / (state.dof * KB_EV_PER_K))[alive].mean()
         drift = self._drift(step * stage.timestep_fs) if stage.record_every else float("nan")
         self._on_progress(stage.first + step, int(self._alive.sum()), drift, float(temperature))
@@ -329,20 +334,21 @@ def stages(settings: RunSettings) -> Sequence[Stage]:
     return [stage, production]
 
 
-def initial_state(structures: Sequence[Structure], temperatures_K: Sequence[float]) -> MDState:
+def initial_state(structures: Sequence[Structure], temperatures_K: Sequence[float], device: str = "cpu") -> MDState:
     """Copies at rest at their initial geometry; forces and energy are still zero."""
     topology = Topology.of(structures)
-    positions = torch.from_numpy(np.concatenate([s.positions for s in structures]).astype(np.float64))
+    positions = torch.from_numpy(np.concatenate([s.positions for s in structures]).astype(np.float64)).to(device)
+    numbers = functools.partial(torch.zeros, topology.copies, dtype=torch.float64, device=device)
     return MDState(
         positions=positions,
         velocities=torch.zeros_like(positions),
         forces=torch.zeros_like(positions),
-        energy=torch.zeros(topology.copies, dtype=torch.float64),
-        masses=torch.from_numpy(topology.masses[:, None] * AMU_EV_FS2_PER_A2),
-        owner=torch.from_numpy(topology.owner),
+        energy=numbers(),
+        masses=torch.from_numpy(topology.masses[:, None] * AMU_EV_FS2_PER_A2).to(device),
+        owner=torch.from_numpy(topology.owner).to(device),
         copies=topology.copies,
-        temperature=torch.tensor(temperatures_K, dtype=torch.float64),
-        dof=torch.ones(topology.copies, dtype=torch.float64),
+        temperature=torch.tensor(temperatures_K, dtype=torch.float64, device=device),
+        dof=numbers().fill_(1.0),
         timestep=1.0,
-        bath_energy=torch.zeros(topology.copies, dtype=torch.float64),
+        bath_energy=numbers(),
     )

@@ -43,9 +43,9 @@ def propagate(
     Raises:
         NotMeasurable: the model gave no answer on the way, or numbers that are not finite.
     """
-    state = _start(structure, integrator, timestep_fs, temperature_K, seed, positions, velocities)
+    state = _start(structure, integrator, timestep_fs, temperature_K, seed, positions, velocities, force_field.device)
     evaluate = force_field.prepare(Topology.of([structure]))
-    streams = random.Streams([seed], np.array([0, len(structure)]), random.PRODUCTION)
+    streams = random.Streams([seed], np.array([0, len(structure)]), random.PRODUCTION, device=force_field.device)
 
     def update_forces() -> None:
         _update(state, evaluate)
@@ -72,16 +72,17 @@ def _start(
     seed: int,
     positions: np.ndarray | None,
     velocities: np.ndarray | None,
+    device: str,
 ) -> MDState:
-    state = initial_state([structure], [temperature_K])
+    state = initial_state([structure], [temperature_K], device)
     dof = degrees_of_freedom(structure, integrator.conserves_momentum)
-    state.timestep, state.dof = timestep_fs, torch.tensor([float(dof)], dtype=torch.float64)
+    state.timestep, state.dof = timestep_fs, torch.tensor([float(dof)], dtype=torch.float64, device=device)
     if positions is not None:
-        state.positions = torch.tensor(np.asarray(positions, dtype=np.float64))
+        state.positions = torch.tensor(np.asarray(positions, dtype=np.float64), device=device)
     if velocities is None:
         noise = random.Streams([seed], np.array([0, len(structure)]), random.VELOCITIES, block=1).normal_atoms()
         velocities = maxwell_boltzmann(structure, temperature_K, noise.numpy(), dof)
-    state.velocities = torch.tensor(np.asarray(velocities, dtype=np.float64))
+    state.velocities = torch.tensor(np.asarray(velocities, dtype=np.float64), device=device)
     return state
 
 

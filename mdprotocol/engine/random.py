@@ -27,10 +27,20 @@ class Streams(RandomStreams):
         offsets: (B+1,) the atoms of copy b are offsets[b]:offsets[b+1].
         stage: `VELOCITIES`, `EQUILIBRATION` or `PRODUCTION`.
         block: calls drawn at once.
+        device: where the numbers are wanted; they are drawn on the CPU, and sent there without waiting for it.
     """
 
-    def __init__(self, seeds: Sequence[int], offsets: np.ndarray, stage: int = PRODUCTION, block: int = 32) -> None:
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        offsets: np.ndarray,
+        stage: int = PRODUCTION,
+        block: int = 32,
+        device: str = "cpu",
+    ) -> None:
         self._seeds, self._offsets, self._stage, self._block = tuple(seeds), offsets, stage, block
+        self._device = device
+        self._shape: tuple[torch.Tensor | None, list[float]] = (None, [])
         self._atoms: _Block | None = None
         self._normal: dict[int, _Block] = {}
         self._gamma: list[np.random.Generator] | None = None
@@ -47,8 +57,10 @@ class Streams(RandomStreams):
         """(B,) numbers from Gamma(shape_b, 1); 0 where the shape is 0."""
         if self._gamma is None:
             self._gamma = self._generators(_GAMMA)
-        drawn = [generator.standard_gamma(k) for generator, k in zip(self._gamma, shape.tolist(), strict=True)]
-        return torch.tensor(drawn, dtype=torch.float64)
+        if self._shape[0] is not shape:  # the same tensor again has the same numbers: a GPU is asked once
+            self._shape = shape, shape.tolist()
+        drawn = [generator.standard_gamma(k) for generator, k in zip(self._gamma, self._shape[1], strict=True)]
+        return _sent(torch.tensor(drawn, dtype=torch.float64), self._device)
 
     # -------------------------------------------------------------------------------------------------- checkpoints
 
@@ -71,12 +83,13 @@ class Streams(RandomStreams):
 
     def _block_of(self, name: str) -> _Block:
         if name == "atoms":
-            self._atoms = self._atoms or _Block(self._generators(_ATOMS), self._offsets, 3, self._block)
+            self._atoms = self._atoms or _Block(self._generators(_ATOMS), self._offsets, 3, self._block, self._device)
             return self._atoms
         count = int(name.partition(".")[2])
         if count not in self._normal:
             each = np.arange(len(self._seeds) + 1)
-            self._normal[count] = _Block(self._generators(_NORMAL, count), each, count, self._block)
+            generators = self._generators(_NORMAL, count)
+            self._normal[count] = _Block(generators, each, count, self._block, self._device)
         return self._normal[count]
 
     def _generators(self, *purpose: int) -> list[np.random.Generator]:
@@ -87,8 +100,10 @@ class Streams(RandomStreams):
 class _Block:
     """Standard normal numbers of all copies for the next steps; copy b fills the rows offsets[b]:offsets[b+1]."""
 
-    def __init__(self, generators: list[np.random.Generator], offsets: np.ndarray, width: int, steps: int) -> None:
-        self._generators, self._offsets = generators, offsets
+    def __init__(
+        self, generators: list[np.random.Generator], offsets: np.ndarray, width: int, steps: int, device: str
+    ) -> None:
+        self._generators, self._offsets, self._device = generators, offsets, device
         self._numbers = np.empty((steps, int(offsets[-1]), width))
         self._rows = torch.from_numpy(self._numbers)
         self._next = steps
@@ -104,7 +119,7 @@ class _Block:
         steps, _, width = self._numbers.shape
         for generator, first, last in zip(self._generators, self._offsets[:-1], self._offsets[1:], strict=True):
             self._numbers[:, first:last] = generator.standard_normal((steps, last - first, width))
-        self._next = 0
+        self._rows, self._next = _sent(torch.from_numpy(self._numbers), self._device), 0
 
     def state(self) -> dict[str, np.ndarray]:
         """The generators, which stand behind this block, and the rows that are left of it."""
@@ -114,6 +129,12 @@ class _Block:
         _unpack(self._generators, generators)
         self._next = len(self._numbers) - len(left)
         self._numbers[self._next :] = left
+        self._rows = _sent(torch.from_numpy(self._numbers), self._device)
+
+
+def _sent(numbers: torch.Tensor, device: str) -> torch.Tensor:
+    """The numbers on a device, by way of memory that it can read while the CPU goes on; themselves where that is the CPU."""
+    return numbers if device == "cpu" else numbers.pin_memory().to(device, non_blocking=True)
 
 
 _WORDS = ("counter", "key", "buffer")

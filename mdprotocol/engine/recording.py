@@ -125,6 +125,7 @@ def last_frames(kept: Mapping[str, np.ndarray]) -> dict[int, Frame]:
 
 def snapshot(state: MDState) -> Frame:
     """All recorded variables of a batch at this moment; some are views of the state, so copy what is to be kept."""
+    state = state.on_host()
     kinetic = state.kinetic_energy()
     total = kinetic + state.energy
     values = {

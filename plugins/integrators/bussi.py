@@ -26,7 +26,7 @@ class Bussi(Integrator):
     | c = exp(-dt/tau) | `keep` |
     | f = (1 - c) K0/(Nf K), K0 = Nf kB T/2 | `factor` |
     | R1, normal | `first` |
-    | S = R2² + ... + RNf², which is 2 Gamma((Nf - 1)/2) | `others` |
+    | S = R2² + ... + RNf², which is 2 Gamma((Nf - 1)/2) | `others`, `extra["gamma_shape"]` (B,) |
     | alpha² = c + f (R1² + S) + 2 R1 sqrt(c f) | `square` |
     | sign(alpha) = sign(R1 + sqrt(c/f)) | |
     | v *= alpha | `velocities` |
@@ -41,13 +41,16 @@ class Bussi(Integrator):
     relaxation_fs: Annotated[float, Field(gt=0)] = 100.0
     """Relaxation time tau of the kinetic energy."""
 
+    def start(self, state: MDState, streams: RandomStreams) -> None:
+        state.extra["gamma_shape"] = 0.5 * (state.dof - 1)
+
     def step(self, state: MDState, update_forces: Callable[[], None], streams: RandomStreams) -> None:
         verlet(state, update_forces)
         kinetic = state.kinetic_energy().clamp_(min=SMALLEST_KINETIC_EV)
         keep = math.exp(-state.timestep / self.relaxation_fs)
         factor = (0.5 * (1 - keep) * KB_EV_PER_K) * state.temperature / kinetic
         first = streams.normal(1)[:, 0]
-        others = 2 * streams.gamma(0.5 * (state.dof - 1))
+        others = 2 * streams.gamma(state.extra["gamma_shape"])
         square = keep + factor * (first**2 + others) + 2 * first * (keep * factor).sqrt()
         alpha = square.clamp(min=0.0).sqrt().copysign(first + (keep / factor).sqrt())
         state.velocities.mul_(alpha[state.owner][:, None])

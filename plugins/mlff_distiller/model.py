@@ -81,8 +81,8 @@ class StudentForceField(ForceField):
         neighbours = neighbours_for(topology, self._sizes.cutoff_A, self.device)
 
         def evaluate(positions: torch.Tensor) -> Evaluation:
-            pairs, _ = neighbours(positions)
             where = positions.to(self.device)
+            pairs, _ = neighbours(where)
             energy, forces = self._network.energy_and_forces(numbers, where, pairs, owner, topology.copies)
             return Evaluation(energy.to(positions.device), forces.double().to(positions.device))
 

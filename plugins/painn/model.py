@@ -19,6 +19,7 @@ from mdprotocol_plugins.painn.flops import evaluation_flops
 if TYPE_CHECKING:
     import torch
 
+    from mdprotocol_plugins.painn.graph import Compute
     from mdprotocol_plugins.painn.network import PaiNN
 
 FUSED_TOLERANCE = 1e-3
@@ -122,7 +123,7 @@ class PainnForceField(ForceField):
     def _prepare_torch(self, topology: Topology, dtype: str, device: str) -> Evaluator:
         import torch
 
-        from mdprotocol_plugins.painn.neighbours import neighbours_for
+        from mdprotocol_plugins.painn.neighbours import SkinList, neighbours_for
 
         network = self._network(dtype, device)
         neighbours = neighbours_for(topology, network.architecture.cutoff_A, device)
@@ -131,13 +132,21 @@ class PainnForceField(ForceField):
         copies = topology.copies
         volumes = torch.from_numpy(np.abs(np.linalg.det(topology.cells))).to(device)
 
+        def compute(where: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            pairs, shifts = neighbours(where)
+            found = network.energy_and_forces(numbers, where, pairs, owner, copies, shifts)
+            return without_broken(where, owner, *found)
+
+        quick: Compute | None = None if device.startswith("cuda") and not isinstance(neighbours, SkinList) else compute
+
         def evaluate(positions: torch.Tensor) -> Evaluation:
-            pairs, shifts = neighbours(positions)
+            nonlocal quick
             where = positions.to(device=device, dtype=torch.float64)
-            energy, forces = network.energy_and_forces(numbers, where, pairs, owner, copies, shifts)
-            energy, forces = _without_broken(where, owner, energy, forces)
+            quick = quick or self._recorded(compute, where)
+            energy, forces = quick(where)
 
             def stress() -> torch.Tensor:
+                pairs, shifts = neighbours(where)
                 assert shifts is not None
                 gradient = network.strain_gradient(numbers, where, pairs, owner, copies, shifts)
                 return (gradient / volumes[:, None, None]).to(positions.device)
@@ -146,6 +155,16 @@ class PainnForceField(ForceField):
             return Evaluation(energy.to(positions.device), forces.to(positions.device), stress=offered)
 
         return evaluate
+
+    def _recorded(self, compute: Compute, where: torch.Tensor) -> Compute:
+        """The network as a CUDA graph; as it is, with a notice, where that cannot be recorded."""
+        from mdprotocol_plugins.painn.graph import recorded
+
+        try:
+            return recorded(compute, where)
+        except RuntimeError as error:
+            self._notice(f"model '{self._card.name}' runs without a CUDA graph: {' '.join(str(error).split())[:200]}")
+            return compute
 
     # -------------------------------------------------------------------------------------------------------- fused
 
@@ -245,7 +264,9 @@ class PainnForceField(ForceField):
     def _fall_back(self, problem: str) -> None:
         if self._options.kernel == "fused":
             raise UsageError(f"model '{self._card.name}': kernel 'fused' cannot be used: {problem}")
-        notice = f"model '{self._card.name}' runs on plain torch, not on the fused kernel: {problem}"
+        self._notice(f"model '{self._card.name}' runs on plain torch, not on the fused kernel: {problem}")
+
+    def _notice(self, notice: str) -> None:
         if notice not in self.notices:
             self.notices = (*self.notices, notice)
 
@@ -260,7 +281,7 @@ def refusals(card: Card, numbers: np.ndarray, charge: int) -> Iterator[str]:
         yield f"model '{card.name}' knows neutral systems only, not charge {charge}"
 
 
-def _without_broken(
+def without_broken(
     where: torch.Tensor, owner: torch.Tensor, energy: torch.Tensor, forces: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Energy and forces with NaN for copies with a broken position: their pairs have been lost, and the rest may look

@@ -1,5 +1,6 @@
-"""Which pairs of atoms a batch evaluates: all of a small molecule's, or a cell list with a skin for others.
+"""Which pairs of atoms a batch evaluates: all of a small system's, or a cell list with a skin for others.
 
+On a GPU all pairs with their images go further: a list would have to be made on the CPU, and both would wait for each other.
 Cell lists by vesin (https://github.com/Luthaf/vesin): work in proportion to the number of atoms, any cell and boundary.
 """
 
@@ -19,6 +20,8 @@ from mdprotocol_plugins.painn.network import all_pairs
 LARGEST_COMPLETE = 100
 """Atoms of an open molecule up to which all its pairs are simply kept."""
 SKIN_A = 0.6
+MOST_IMAGES = 200_000
+"""Pairs of a batch, counting images, up to which a GPU is given all of them instead of a list."""
 
 Neighbours = Callable[[torch.Tensor], tuple[torch.Tensor, "torch.Tensor | None"]]
 """Positions (N, 3) -> pairs (2, P), each once, and shifts (P, 3) Å to add to x_j - x_i (None where all are zero)."""
@@ -34,7 +37,67 @@ def neighbours_for(topology: Topology, cutoff: float, device: str = "cpu") -> Ne
     if not needs_list(topology):
         pairs = all_pairs(np.diff(topology.offsets).tolist()).to(device)
         return lambda positions: (pairs, None)
+    if device != "cpu" and image_pairs(topology, cutoff) <= MOST_IMAGES:
+        return AllImages(topology, cutoff, device)
     return SkinList(topology, cutoff, device=device)
+
+
+class AllImages:
+    """Every pair of a copy's atoms, with every image that can be within the cutoff; nothing is ever made again.
+
+    The difference of two atoms is wrapped into the cell about its origin, wherever they have drifted to: along an axis
+    whose planes are h apart, an image further than cutoff/h + 1/2 cells away is then out of reach. All arithmetic is on
+    the device, and shapes never change, so that nobody has to wait for it.
+    """
+
+    def __init__(self, topology: Topology, cutoff: float, device: str = "cpu") -> None:
+        pairs, images, copies = [], [], []
+        for b in range(topology.copies):
+            i, j, cells = _with_images(int(np.diff(topology.offsets)[b]), _reach(topology, b, cutoff))
+            pairs.append(np.stack([i, j]) + int(topology.offsets[b]))
+            images.append(cells)
+            copies.append(np.full(len(i), b))
+        cell = np.stack([complete_cell(cell) for cell in topology.cells])
+        self._pairs = torch.from_numpy(np.concatenate(pairs, axis=1)).to(device)
+        self._images = torch.from_numpy(np.concatenate(images)).to(device)
+        owner = np.concatenate(copies)
+        self._cells = torch.from_numpy(cell[owner]).to(device)
+        self._inverse = torch.from_numpy(np.linalg.inv(cell)[owner]).to(device)
+        self._periodic = torch.from_numpy(topology.pbc[owner].astype(np.float64)).to(device)
+
+    def __call__(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Pairs (2, P) and shifts (P, 3)."""
+        i, j = self._pairs
+        difference = (positions[j] - positions[i]).detach().to(self._cells)
+        fraction = torch.einsum("pa,pab->pb", difference, self._inverse)
+        image = self._images - torch.round(fraction) * self._periodic
+        return self._pairs, torch.einsum("pa,pab->pb", image, self._cells)
+
+
+def image_pairs(topology: Topology, cutoff: float) -> int:
+    """How many pairs `AllImages` has."""
+    counts = np.diff(topology.offsets).astype(float)
+    images = np.array([np.prod(2.0 * _reach(topology, b, cutoff) + 1) for b in range(topology.copies)])
+    return int((0.5 * counts**2 * images).sum())
+
+
+def _reach(topology: Topology, b: int, cutoff: float) -> np.ndarray:
+    """(3,) cells away that an image can be and still be within the cutoff of a difference that was wrapped."""
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(complete_cell(topology.cells[b])), axis=0)
+    # An image exactly at the cutoff gives nothing; the hair's breadth keeps rounding from counting it.
+    return np.where(topology.pbc[b], np.ceil(cutoff / heights + 0.5 - 1e-9) - 1, 0).astype(int)
+
+
+def _with_images(atoms: int, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Atoms i <= j and cells (P, 3) of every pair, each once: of an atom and its own image, the one with the later image."""
+    cells = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), axis=-1).reshape(-1, 3)
+    later = cells[len(cells) // 2 + 1 :]  # they are in order, and the middle one is the cell itself
+    i, j = np.triu_indices(atoms, 1)
+    own = np.arange(atoms)
+    first = np.concatenate([np.repeat(i, len(cells)), np.repeat(own, len(later))])
+    second = np.concatenate([np.repeat(j, len(cells)), np.repeat(own, len(later))])
+    images = np.concatenate([np.tile(cells, (len(i), 1)), np.tile(later, (atoms, 1))])
+    return first, second, images.astype(np.float64)
 
 
 class SkinList:

@@ -10,7 +10,14 @@ import torch
 
 from mdprotocol.api import Structure, Topology
 from mdprotocol.testing import make_structure
-from mdprotocol_plugins.painn.neighbours import LARGEST_COMPLETE, SKIN_A, SkinList, neighbours_for
+from mdprotocol_plugins.painn.neighbours import (
+    LARGEST_COMPLETE,
+    SKIN_A,
+    AllImages,
+    SkinList,
+    image_pairs,
+    neighbours_for,
+)
 
 CUTOFF = 4.0
 
@@ -43,6 +50,7 @@ def listed(pairs, shifts, structure: Structure, reach: float) -> list[tuple[floa
     return sorted((int(a), int(b), *vector) for a, b, vector in rows)
 
 
+@pytest.mark.parametrize("way", [SkinList, AllImages])
 @pytest.mark.parametrize(
     ("cell", "pbc"),
     [
@@ -54,12 +62,36 @@ def listed(pairs, shifts, structure: Structure, reach: float) -> list[tuple[floa
         (None, None),
     ],
 )
-def test_equal_to_brute_force(cell, pbc) -> None:
+def test_equal_to_brute_force(cell, pbc, way) -> None:
     structure = gas(6, cell, pbc)
-    pairs, shifts = SkinList(Topology.of([structure]), CUTOFF)(torch.from_numpy(structure.positions))
+    pairs, shifts = way(Topology.of([structure]), CUTOFF)(torch.from_numpy(structure.positions))
     expected = brute_force(structure, CUTOFF)
     assert len(expected) > 3
     assert listed(pairs, shifts, structure, CUTOFF) == expected
+
+
+def test_all_images_need_no_more_than_one_in_a_wide_box() -> None:
+    """Two cutoffs wide: an atom meets another once, wherever both have drifted to; nothing is made again."""
+    structure = gas(7, (8.0, 8.0, 8.0), True)
+    neighbours = AllImages(Topology.of([structure] * 2), CUTOFF)
+    x = np.concatenate([structure.positions, structure.positions + 3.0])
+    pairs, _ = neighbours(torch.from_numpy(x))
+    assert pairs.shape[1] == 2 * 7 * 6 // 2
+    drifted = make_structure(
+        [1] * 7, structure.positions + 8.0 * (np.arange(7)[:, None] % 4), cell=(8.0,) * 3, pbc=True
+    )
+    both = np.concatenate([drifted.positions, x[7:]])
+    again, shifts = neighbours(torch.from_numpy(both))
+    mine = again[0] < 7
+    assert listed(again[:, mine], shifts[mine], drifted, CUTOFF) == brute_force(drifted, CUTOFF)
+
+
+def test_a_device_gets_all_images_where_they_are_few_and_a_list_where_they_are_many() -> None:
+    few, many = gas(12, (8.0, 8.0, 8.0), True), gas(700, (30.0, 30.0, 30.0), True)
+    assert isinstance(neighbours_for(Topology.of([few] * 4), CUTOFF, "meta"), AllImages)
+    assert isinstance(neighbours_for(Topology.of([few] * 4), CUTOFF), SkinList)
+    assert image_pairs(Topology.of([few] * 4), CUTOFF) == pytest.approx(4 * 12**2 / 2)
+    assert image_pairs(Topology.of([many]), CUTOFF) > 200_000
 
 
 def test_a_list_with_skin_holds_until_an_atom_has_moved_half_of_it() -> None:
