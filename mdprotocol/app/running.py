@@ -14,6 +14,7 @@ from mdprotocol.app.checking import check, plan_of
 from mdprotocol.app.concluding import Finished, conclude, resolved
 from mdprotocol.app.diagnosing import follow_up
 from mdprotocol.app.resuming import forget_problems, keep_problem, pending
+from mdprotocol.app.reusing import REUSED, donors, reuse, strike_off
 from mdprotocol.app.sources import Prepared, Source
 from mdprotocol.app.stopping import none_skipped, simulate_while_open
 from mdprotocol.assess import Measurements, judge_models, measure
@@ -37,11 +38,13 @@ class RunOptions:
         until: add replicas until the verdicts are decided, within these limits.
         stop_when_decided: leave out batches that can no longer change a verdict.
         diagnosis: look for the causes of failed criteria.
+        reuse: results folders whose finished runs are taken over where they are the very runs that are planned.
     """
 
     until: UntilDecided | None = None
     stop_when_decided: bool = False
     diagnosis: bool = True
+    reuse: tuple[Path, ...] = ()
 
 
 def run(
@@ -54,23 +57,29 @@ def run(
         command: the command line that reproduces this, for the report.
 
     Raises:
-        UsageError: another process runs into this folder.
+        UsageError: another process runs into this folder, or one to reuse is none.
         Interrupted: SIGINT or SIGTERM has come; the same call goes on from there.
     """
     prepared, _ = check(source)
     folder = ResultsFolder(output or Path("results") / prepared.protocol.name)
+    others = donors(options.reuse, folder.root)
     with folder.locked():
-        return _run(prepared, folder, command, on_event, options)
+        return _run(prepared, folder, others, command, on_event, options)
 
 
 def _run(
-    prepared: Prepared, folder: ResultsFolder, command: str, on_event: EventHandler, options: RunOptions
+    prepared: Prepared,
+    folder: ResultsFolder,
+    others: Sequence[ResultsFolder],
+    command: str,
+    on_event: EventHandler,
+    options: RunOptions,
 ) -> Finished:
     folder.sweep()
     prepared = adopted(prepared, folder)
     if options.until is not None:
         prepared = with_looks(prepared)
-    session = _Session(prepared, folder, command, on_event, options)
+    session = _Session(prepared, folder, others, command, on_event, options)
     measurements = session.run()
     prepared, plan = session.prepared, session.plan
     folder.write_dataset("measurements.nc", measurements.dataset)
@@ -85,9 +94,15 @@ class _Session:
     """Simulate and look; where asked and while it is open, add replicas and look again."""
 
     def __init__(
-        self, prepared: Prepared, folder: ResultsFolder, command: str, on_event: EventHandler, options: RunOptions
+        self,
+        prepared: Prepared,
+        folder: ResultsFolder,
+        others: Sequence[ResultsFolder],
+        command: str,
+        on_event: EventHandler,
+        options: RunOptions,
     ) -> None:
-        self.prepared, self.folder, self.command = prepared, folder, command
+        self.prepared, self.folder, self.others, self.command = prepared, folder, others, command
         self.on_event, self.options = on_event, options
         self.plan = plan_of(prepared)
         self.executed, self.atom_steps, self.seconds = 0, 0, 0.0
@@ -109,13 +124,16 @@ class _Session:
             look += 1
 
     def _compute(self) -> None:
+        taken = reuse(self.plan.runs, self.folder, self.others, self.on_event)
         batches, probes = pending(self.plan, self.folder)
         started = time.time()
-        _write_before(self.prepared, self.plan, self.folder, self.command, resumable=bool(batches or probes))
+        changes = bool(batches or probes or taken)
+        _write_before(self.prepared, self.plan, self.folder, self.command, changes=changes)
         if not batches and not probes:
             return
         _simulate(self.prepared, self.folder, self.plan, batches, probes, self.on_event, self.options)
         runs = [run for batch in batches for run in batch.runs if self.folder.identity(run.path) == run.identity]
+        strike_off(self.folder)
         seconds = time.time() - started
         _write_after(self.folder, seconds, len(runs))
         self.executed += len(runs)
@@ -141,15 +159,16 @@ class _Session:
         return sum(map(batch_seconds, self.plan.batches)) / max(self.plan.atom_steps, 1)
 
 
-def _write_before(prepared: Prepared, plan: Plan, folder: ResultsFolder, command: str, *, resumable: bool) -> None:
+def _write_before(prepared: Prepared, plan: Plan, folder: ResultsFolder, command: str, *, changes: bool) -> None:
     """Protocol and provenance are on disk before the first step."""
     folder.write_bytes("protocol.yaml", resolved(prepared, folder))
-    if not resumable and folder.exists("provenance.json"):
+    known = folder.read_facts("provenance.json")
+    if not changes and "command" in known:
         return
-    sessions = _sessions(folder.read_facts("provenance.json"))
     facts = collect_provenance(prepared.protocol, prepared.base)
     facts |= {"command": command, "plugins": list(prepared.registry.origins()), "warnings": list(plan.warnings)}
-    folder.write_json("provenance.json", facts | {"sessions": sessions})
+    kept = {REUSED: known[REUSED]} if known.get(REUSED) else {}
+    folder.write_json("provenance.json", facts | {"sessions": _sessions(known)} | kept)
 
 
 def _write_after(folder: ResultsFolder, seconds: float, executed: int) -> None:

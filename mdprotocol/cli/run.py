@@ -36,6 +36,14 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--stop-when-decided", action="store_true", help="leave out runs that can no longer change a verdict"
     )
+    parser.add_argument(
+        "--reuse",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RESULTS",
+        help="take over finished runs of this results folder that are the very runs that are planned (may be repeated)",
+    )
     parser.add_argument("--no-diagnosis", action="store_true", help="do not look for the causes of failed criteria")
     parser.set_defaults(execute=execute)
 
@@ -53,7 +61,7 @@ def _options(args: argparse.Namespace) -> app.RunOptions:
     if given and not args.until_decided:
         raise UsageError(f"--{next(iter(given)).replace('_', '-')} limits --until-decided, which was not asked for")
     until = app.UntilDecided(**given) if args.until_decided else None
-    return app.RunOptions(until, args.stop_when_decided, not args.no_diagnosis)
+    return app.RunOptions(until, args.stop_when_decided, not args.no_diagnosis, tuple(args.reuse))
 
 
 def execute(args: argparse.Namespace) -> int:

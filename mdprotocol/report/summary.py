@@ -89,9 +89,19 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     yield from _machine(facts)
     if facts.get("versions"):
         yield "versions", ", ".join(f"{name} {version}" for name, version in dict(facts["versions"]).items())
+    yield from _taken_over(facts)
     seconds = sum(float(session.get("wall_seconds", 0)) for session in facts.get("sessions", ()))
     if seconds:
         yield "wall time", numbers.duration(seconds)
+
+
+def _taken_over(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Runs of other results folders; each has the identity that was planned."""
+    entries = facts.get("reused")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, Mapping) and isinstance(entry.get("runs"), Mapping):
+            whose = ", ".join(str(entry[key]) for key in ("protocol", "date", "commit") if entry.get(key))
+            yield "taken over", f"{len(entry['runs'])} runs from {entry.get('from')} ({whose})"
 
 
 def _machine(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,6 +22,10 @@ RUNS, PROBES, WORK = "runs", "probes", "work"
 LOCKED = (RUNS, PROBES, WORK)
 """Where only a run writes."""
 PROBLEM = ".error.json"
+
+
+class _Refused(Exception):
+    """A file of another folder is not the one that is wanted."""
 
 
 class ResultsFolder:
@@ -66,6 +71,30 @@ class ResultsFolder:
         except (TypeError, ValueError) as error:
             raise StoreError(f"{relative} cannot be written as JSON: {error}") from error
         self.write_bytes(relative, (text + "\n").encode("utf-8"))
+
+    def take_over(self, relative: str, other: ResultsFolder, wanted: Callable[[Mapping[str, Any]], bool]) -> bool:
+        """Copy the sealed file of this path from another folder, bit by bit; whether that was done.
+
+        It is the copy that is examined, so that nothing can change between the look and the taking.
+
+        Args:
+            wanted: whether a file with these attributes is the one.
+        """
+
+        def copy(path: Path) -> None:
+            try:
+                shutil.copyfile(source, path)
+            except FileNotFoundError:
+                raise _Refused from None
+            if not wanted(netcdf.attributes(path) or {}):
+                raise _Refused
+
+        try:
+            source = other.path(relative)
+            self._write(relative, copy)
+        except _Refused:
+            return False
+        return True
 
     def _write_sealed(self, relative: str, write: Callable[[Path], None]) -> None:
         def write_and_seal(path: Path) -> None:
