@@ -192,6 +192,15 @@ CATALOGUE: tuple[Fault, ...] = (
         lambda _: _flaw(answers.HalfPrecision()),
     ),
     Fault(
+        "wrong_kernel",
+        "what runs has one bond's well elsewhere, and the plain form of the same model has not",
+        0.05,
+        "Å",
+        ("kernel_error", *SHAPE),
+        lambda s: FlawedModel(landscapes.ShiftedBond(s), in_kernel=True),
+        True,
+    ),
+    Fault(
         "heavier_hydrogen",
         "hydrogen atoms have a wrong mass",
         2.0,

@@ -29,16 +29,17 @@ class FaultyModel(Model):
     type: Literal["faulty"] = "faulty"
     sound: SerializeAsAny[Model]
     _flaw: Flaw
+    _in_kernel: bool = False
 
     @classmethod
-    def of(cls, sound: Model, flaw: Flaw) -> FaultyModel:
-        """The model with this flaw."""
+    def of(cls, sound: Model, flaw: Flaw, *, in_kernel: bool = False) -> FaultyModel:
+        """The model with this flaw, which its plain form has as well unless it is `in_kernel`."""
         found = cls(sound=sound)
-        found._flaw = flaw
+        found._flaw, found._in_kernel = flaw, in_kernel
         return found
 
     def load(self, base: Path) -> ForceField:
-        return FaultyForceField(self.sound.load(base), self._flaw)
+        return FaultyForceField(self.sound.load(base), self._flaw, in_kernel=self._in_kernel)
 
     def files(self, base: Path) -> tuple[Path, ...]:
         return self.sound.files(base)
@@ -47,8 +48,8 @@ class FaultyModel(Model):
 class FaultyForceField(ForceField):
     """A loaded model with a planted flaw; all else of it is as it was."""
 
-    def __init__(self, sound: ForceField, flaw: Flaw) -> None:
-        self._sound, self._flaw = sound, flaw
+    def __init__(self, sound: ForceField, flaw: Flaw, *, in_kernel: bool = False) -> None:
+        self._sound, self._flaw, self._in_kernel = sound, flaw, in_kernel
         self.parameters, self.weights_bytes = sound.parameters, sound.weights_bytes
         self.dtype, self.device, self.kernel, self.notices = sound.dtype, sound.device, sound.kernel, sound.notices
         self.remembers = sound.remembers
@@ -59,22 +60,25 @@ class FaultyForceField(ForceField):
         return evaluator
 
     def plain(self, dtype: str = "float64") -> ForceField | None:
-        """The flaw is one of the model and not of its arithmetic, so its plain form has it too."""
+        """A flaw of the model and not of its arithmetic is one of its plain form too."""
         plain = self._sound.plain(dtype)
+        if self._in_kernel:
+            return plain or self._sound
         return None if plain is None else FaultyForceField(plain, self._flaw)
 
 
 @dataclass(frozen=True)
 class FlawedModel(Change):
-    """Every model under test, in its runs and in its probes, has this flaw."""
+    """Every model under test, in its runs and in its probes, has this flaw; only in its fast form where `in_kernel`."""
 
     flaw: Flaw
+    in_kernel: bool = False
 
     def planned(self, plan: Plan, label: str) -> Plan:
         def batch(one: Batch) -> Batch:
-            return replace(one, component=FaultyModel.of(one.component, self.flaw))
+            return replace(one, component=FaultyModel.of(one.component, self.flaw, in_kernel=self.in_kernel))
 
         def probes(one: ProbeBatch) -> ProbeBatch:
-            return replace(one, component=FaultyModel.of(one.component, self.flaw))
+            return replace(one, component=FaultyModel.of(one.component, self.flaw, in_kernel=self.in_kernel))
 
         return planted(plan, label, batch, probes)

@@ -231,3 +231,22 @@ def test_the_plain_form_of_a_faulty_model_has_the_flaw_too() -> None:
     structure = rattled(METHANE, 0.05)
     np.testing.assert_allclose(plain.evaluate(structure)[1], 1.1 * HarmonicBonds(METHANE, STIFF).evaluate(structure)[1])
     assert flawed(HarmonicBonds(METHANE), answers.ScaledForces(0.1)).plain() is None
+
+
+def test_the_plain_form_of_a_model_with_a_wrong_kernel_is_sound() -> None:
+    def forces(field: ForceField | None) -> np.ndarray:
+        assert field is not None
+        return field.evaluate(METHANE)[1]
+
+    class WithPlain(HarmonicBonds):
+        def plain(self, dtype: str = "float64") -> ForceField | None:
+            return HarmonicBonds(METHANE, 2 * STIFF)
+
+    flaw = landscapes.ShiftedBond(0.05)
+    for sound, plain in ((WithPlain(METHANE, STIFF), 2 * STIFF), (HarmonicBonds(METHANE, STIFF), STIFF)):
+        wrong = FaultyForceField(sound, flaw, in_kernel=True)
+        np.testing.assert_array_equal(forces(wrong), forces(flawed(sound, flaw)))
+        np.testing.assert_array_equal(forces(wrong.plain()), forces(HarmonicBonds(METHANE, plain)))
+        assert np.abs(forces(wrong) - forces(sound)).max() > 0.1
+    loaded = pickle.loads(pickle.dumps(FaultyModel.of(Springs(), flaw, in_kernel=True))).load(Path())
+    np.testing.assert_array_equal(forces(loaded.plain()), forces(HarmonicBonds(METHANE, STIFF)))
