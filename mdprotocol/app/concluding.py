@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mdprotocol.app.diagnosing import causes_of
 from mdprotocol.app.sources import Prepared
 from mdprotocol.app.stopping import skipped
+from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, judge_models, tabulate
 from mdprotocol.components import Metric, Report, Reporter, RunRow
 from mdprotocol.errors import StoreError
@@ -24,6 +26,9 @@ from mdprotocol.report import build_report
 from mdprotocol.store import ResultsFolder
 from mdprotocol.units import FS_PER_PS
 from mdprotocol.verdicts import Decision, ModelVerdict
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def conclude(
     measurements: Measurements,
     folder: ResultsFolder,
     executed: int,
+    workers: Workers | None = None,
 ) -> Finished:
     metrics = metrics_of(protocol, registry)
     left_out = skipped(folder)
@@ -64,12 +70,17 @@ def conclude(
         measurements=tabulate(protocol, metrics, measurements),
         runs=run_rows(runs, folder),
         provenance=folder.read_facts("provenance.json"),
-        open_run=lambda run: folder.open(run + ".nc"),
+        open_run=functools.partial(_open_run, folder),
+        spread=workers.map if workers is not None and workers.stay else None,
     )
     for reporter in reporters_of(protocol, registry):
         for name, data in _render(reporter, content).items():
             folder.write_bytes(name, data)
     return Finished(folder.root, tuple(verdicts), executed)
+
+
+def _open_run(folder: ResultsFolder, run: str) -> xr.Dataset:
+    return folder.open(run + ".nc")
 
 
 def _completed(

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mdprotocol.app.sources import Prepared
+from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, judge_models
 from mdprotocol.assess.diagnose import NO_PHYSICS, OF_ITS_OWN, PROBES, against_reference, diagnose, rows_of
 from mdprotocol.components import Metric, ProbeMetric
+from mdprotocol.engine import tasks
 from mdprotocol.engine.events import ProbeFinished
 from mdprotocol.errors import StoreError
 from mdprotocol.plan import Plan, metrics_of
@@ -21,32 +23,32 @@ from mdprotocol.registry import Registry
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import CriterionResult, Diagnosis, Level, ModelVerdict, Outcome
 
-SECONDS = 18.0
-"""For all models together."""
+SECONDS, NICE_SECONDS = 18.0, 1.5
+"""Of the processor, for all models together; and for a model that failed nothing but what would be nice."""
 MOST_RERUNS, MOST_SYSTEMS = 3, 3
 WEIGHT = (Level.MUST, Level.SHOULD, Level.NICE)
 
 
 def follow_up(
-    prepared: Prepared, plan: Plan, measurements: Measurements, folder: ResultsFolder, on_event: Callable[[Any], None]
+    prepared: Prepared,
+    plan: Plan,
+    measurements: Measurements,
+    folder: ResultsFolder,
+    workers: Workers,
+    on_event: Callable[[Any], None],
 ) -> None:
     """Calculate what may tell why criteria failed, for each model that failed one; what is there already stays."""
     metrics = metrics_of(prepared.protocol, prepared.registry)
     verdicts = judge_models(prepared.protocol, metrics, plan.runs, plan.probes, measurements)
     failing = [verdict for verdict in verdicts if followed(verdict, metrics)]
-    if not failing:
-        return
-    from mdprotocol.engine.followup import follow_up_task  # imports torch
-    from mdprotocol.engine.worker import single_thread
-
-    single_thread()
-    for verdict in failing:
-        task = _task(verdict, prepared, plan, metrics, folder, SECONDS / len(failing))
-        if task.structures and _stored(folder, task.path) != task.subject:
-            try:
-                follow_up_task((task, folder.root), on_event)
-            except Exception as error:  # whatever goes wrong here, the verdict stands without a cause
-                on_event(ProbeFinished(f"{task.model} diagnosis", problem=f"{type(error).__name__}: {error}"))
+    wanted = [_task(verdict, prepared, plan, metrics, folder, SECONDS / len(failing)) for verdict in failing]
+    wanted = [task for task in wanted if task.structures and _stored(folder, task.path) != task.subject]
+    jobs = [(task, folder.root) for task in wanted]
+    for result in workers.beside(tasks.follow_up, jobs) if jobs else ():
+        if isinstance(result, BaseException):  # whatever goes wrong here, the verdict stands without a cause
+            place = getattr(result, "task", None)
+            name = "" if place is None else f"{wanted[place].model} "
+            on_event(ProbeFinished(f"{name}diagnosis", problem=f"{type(result).__name__}: {result}"))
 
 
 def causes_of(verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: ResultsFolder) -> list[Diagnosis]:
@@ -100,6 +102,7 @@ def _task(
     systems = [rerun.run.system for rerun in reruns] + [s for result in failed for s in _systems(result, own)]
     chosen = list(dict.fromkeys(systems))[:MOST_SYSTEMS]
     probes = _probes(metrics, prepared.registry)
+    quick = all(result.level is Level.NICE for result in failed)
     stored = [next((r.path for r in own.values() if r.system == system), "") for system in chosen]
     stored += [f"probes/{verdict.model}/{system}/{name}.nc" for system in chosen for name in metrics]
     paths = [*(rerun.run.path for rerun in reruns), *stored]
@@ -117,8 +120,20 @@ def _task(
         reruns=reruns,
         seed=prepared.protocol.seed,
         subject=json.dumps(subject, sort_keys=True),
-        seconds=seconds,
+        seconds=min(seconds, NICE_SECONDS) if quick else seconds,
+        quick=quick,
+        done=_done(plan, verdict.model, folder),
     )
+
+
+def _done(plan: Plan, model: str, folder: ResultsFolder) -> dict[tuple[str, str], str]:
+    """Paths of the model's finished probes by system and type of the metric: those need not be done again."""
+    own = [probe for probe in plan.probes if probe.model == model]
+    return {
+        (probe.system, probe.component.type): probe.path
+        for probe in own
+        if probe.component.type in PROBES and folder.identity(probe.path) == probe.identity
+    }
 
 
 def _probes(metrics: Mapping[str, Metric], registry: Registry) -> dict[str, ProbeMetric]:

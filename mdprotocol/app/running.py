@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ from mdprotocol.app.resuming import forget_problems, keep_problem, pending
 from mdprotocol.app.reusing import REUSED, donors, reuse, strike_off
 from mdprotocol.app.sources import Prepared, Source
 from mdprotocol.app.stopping import none_skipped, simulate_while_open
+from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, judge_models, measure
-from mdprotocol.components import Executor, Metric
+from mdprotocol.assess.measuring import Found, Part, measure_part
+from mdprotocol.components import Metric
+from mdprotocol.engine import tasks
 from mdprotocol.engine.events import Notice, TaskFailed
 from mdprotocol.plan import Plan, metrics_of
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.types import Batch, ProbeBatch
-from mdprotocol.registry import Registry
 from mdprotocol.report import collect_provenance
 from mdprotocol.store import ResultsFolder
 
@@ -79,15 +81,17 @@ def _run(
     prepared = adopted(prepared, folder)
     if options.until is not None:
         prepared = with_looks(prepared)
-    session = _Session(prepared, folder, others, command, on_event, options)
-    measurements = session.run()
-    prepared, plan = session.prepared, session.plan
-    folder.write_dataset("measurements.nc", measurements.dataset)
-    if options.diagnosis:
-        follow_up(prepared, plan, measurements, folder, on_event)
-    return conclude(
-        prepared.protocol, prepared.registry, plan.runs, plan.probes, measurements, folder, session.executed
-    )
+    with Workers(prepared.protocol, prepared.registry, on_event) as workers:
+        session = _Session(prepared, folder, others, workers, command, on_event, options)
+        measurements = session.run()
+        prepared, plan = session.prepared, session.plan
+        folder.write_dataset("measurements.nc", measurements.dataset)
+        if options.diagnosis:
+            follow_up(prepared, plan, measurements, folder, workers, on_event)
+        runs, probes = plan.runs, plan.probes
+        return conclude(
+            prepared.protocol, prepared.registry, runs, probes, measurements, folder, session.executed, workers
+        )
 
 
 class _Session:
@@ -98,12 +102,13 @@ class _Session:
         prepared: Prepared,
         folder: ResultsFolder,
         others: Sequence[ResultsFolder],
+        workers: Workers,
         command: str,
         on_event: EventHandler,
         options: RunOptions,
     ) -> None:
         self.prepared, self.folder, self.others, self.command = prepared, folder, others, command
-        self.on_event, self.options = on_event, options
+        self.workers, self.on_event, self.options = workers, on_event, options
         self.plan = plan_of(prepared)
         self.executed, self.atom_steps, self.seconds = 0, 0, 0.0
         self.started = time.monotonic()
@@ -113,7 +118,9 @@ class _Session:
         while True:
             self._compute()
             metrics = metrics_of(self.prepared.protocol, self.prepared.registry)
-            found = measure(self.prepared.protocol, metrics, self.plan.runs, self.plan.probes, self.folder)
+            found = measure(
+                self.prepared.protocol, metrics, self.plan.runs, self.plan.probes, self.folder, self._spread
+            )
             more = self._more(found, metrics, look)
             if not more:
                 return found
@@ -123,6 +130,9 @@ class _Session:
             self.plan = plan_of(self.prepared)
             look += 1
 
+    def _spread(self, parts: Sequence[Part]) -> Iterable[Sequence[Found]]:
+        return self.workers.map(measure_part, parts)
+
     def _compute(self) -> None:
         taken = reuse(self.plan.runs, self.folder, self.others, self.on_event)
         batches, probes = pending(self.plan, self.folder)
@@ -131,7 +141,7 @@ class _Session:
         _write_before(self.prepared, self.plan, self.folder, self.command, changes=changes)
         if not batches and not probes:
             return
-        _simulate(self.prepared, self.folder, self.plan, batches, probes, self.on_event, self.options)
+        _simulate(self.prepared, self.folder, self.plan, batches, probes, self.workers, self.on_event, self.options)
         runs = [run for batch in batches for run in batch.runs if self.folder.identity(run.path) == run.identity]
         strike_off(self.folder)
         seconds = time.time() - started
@@ -189,40 +199,43 @@ def _simulate(
     plan: Plan,
     batches: Sequence[Batch],
     probes: Sequence[ProbeBatch],
+    workers: Workers,
     on_event: EventHandler,
     options: RunOptions,
 ) -> None:
-    """Probes first and alone, so that nothing competes with what they time; then all batches on all workers."""
-    from mdprotocol.engine import worker  # imports torch: only where something is computed
+    """What times something first and alone, so that nothing competes with it; then all else on all workers."""
+    workers.start()
+    timed, others = divided(probes) if workers.stay else (list(probes), [])
 
-    setup = functools.partial(worker.prepare_worker, prepared.registry.sources)
-
-    def execute(executor: Executor, work: Any, tasks: Sequence[Any]) -> None:
-        forget_problems(folder, tasks)
-        jobs = [(task, folder.root) for task in tasks]
-        for result in executor.execute(work, jobs, on_event, setup) if jobs else ():
+    def execute(how: Callable[..., Iterator[Any]], items: Sequence[Batch | ProbeBatch]) -> None:
+        forget_problems(folder, items)
+        jobs = [(item, folder.root) for item in items]
+        for result in how(tasks.compute, jobs) if jobs else ():
             if isinstance(result, BaseException):
                 lost = getattr(result, "task", None)
-                for task in tasks if lost is None else [tasks[lost]]:
-                    keep_problem(folder, task, result)
+                for item in items if lost is None else [items[lost]]:
+                    keep_problem(folder, item, result)
                 on_event(TaskFailed.of(result))
 
-    chosen = prepared.protocol.executor or executor_named(prepared.registry, "processes")
-    execute(executor_named(prepared.registry, "serial"), worker.probe_task, probes)
-    simulate = functools.partial(execute, chosen, worker.batch_task)
+    simulate = functools.partial(execute, workers.execute)
+    execute(workers.alone, timed)
     if options.stop_when_decided:
+        simulate(others)
         metrics = metrics_of(prepared.protocol, prepared.registry)
-        count = getattr(
-            chosen, "count", None
-        )  # of workers; an executor that does not say is looked at after each batch
-        at_once = count() if callable(count) else 1
-        simulate_while_open(prepared.protocol, metrics, plan, folder, batches, simulate, at_once)
+        simulate_while_open(prepared.protocol, metrics, plan, folder, batches, simulate, workers.at_once)
     else:
         none_skipped(folder)
-        simulate(batches)
+        simulate([*others, *batches])
 
 
-def executor_named(registry: Registry, name: str) -> Executor:
-    component = registry.entries["executors"][name].component()  # type: ignore[call-arg]
-    assert isinstance(component, Executor)
-    return component
+def divided(batches: Sequence[ProbeBatch]) -> tuple[list[ProbeBatch], list[ProbeBatch]]:
+    """Probes that time something, and the others."""
+    found = [
+        [
+            replace(batch, probes=tuple(probe for probe in batch.probes if probe.component.alone is alone))
+            for batch in batches
+        ]
+        for alone in (True, False)
+    ]
+    timed, others = ([batch for batch in some if batch.probes] for some in found)
+    return timed, others

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdprotocol.app.resuming import pending
-from mdprotocol.app.running import EventHandler, executor_named
+from mdprotocol.app.running import EventHandler
 from mdprotocol.app.sources import Prepared, Source, prepare
+from mdprotocol.app.workers import executor_named
 from mdprotocol.assess import judge_models, measure
 from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms, see
 from mdprotocol.components import Metric

@@ -80,7 +80,8 @@ def measure(
     found = {one.place: one for some in (spread or _in_turn)(parts) for one in some}
     readings: dict[str, dict[Place, Reading]] = {f"{name}.{q}": {} for name, m in metrics.items() for q in m.quantities}
     outcomes: dict[Place, str] = {}
-    for place in map(Place.of, [*runs, *probes]):  # in the order of the plan, whoever came first
+    planned: list[Run | Probe] = [*runs, *probes]
+    for place in map(Place.of, planned):  # in the order of the plan, whoever came first
         if place not in found:  # a probe of a metric that is not measured
             continue
         if not place.is_probe:
@@ -197,7 +198,7 @@ class _Session:
 
 def _readings(name: str, metric: Metric, found: Values | str) -> dict[str, Reading]:
     """What a metric said, quantity by quantity."""
-    unknown = sorted(set(found) - set(metric.quantities)) if not isinstance(found, str) else []
+    unknown = sorted(map(str, set(found) - set(metric.quantities))) if not isinstance(found, str) else []
     if unknown:
         found = f"the metric returned {unknown[0]}, which is not among its quantities"
     return {f"{name}.{quantity}": _reading(found, quantity) for quantity in metric.quantities}
@@ -309,7 +310,7 @@ def _reading(found: Values | str, quantity: str) -> Reading:
         return Reading({}, f"the metric gave no {quantity} for this run")
     try:
         values = _plain_values(found[quantity])
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever a plugin may have returned
         return Reading({}, f"the metric returned an unusable {quantity}: {error}")
     bad = [value for value in values.values() if not np.isfinite(value)]
     if bad or not values:
@@ -325,9 +326,20 @@ def _plain_values(value: Any) -> dict[Extra, float]:
     taken = set(dims) & {*RUN_DIMS, "run", "reason", "reason_index", "run_outcome"}
     if taken:
         raise ValueError(f"the dim name {sorted(taken)[0]} is taken")
-    axes = [value[dim].values.tolist() for dim in dims]
+    axes = {dim: value[dim].values.tolist() for dim in dims}
+    for dim, axis in axes.items():
+        _check_axis(dim, axis)
     numbers = np.asarray(value.values, dtype=float)
     return {
-        tuple((dim, axis[i]) for dim, axis, i in zip(dims, axes, at, strict=True)): float(numbers[at])
+        tuple((dim, axis[i]) for (dim, axis), i in zip(axes.items(), at, strict=True)): float(numbers[at])
         for at in np.ndindex(*numbers.shape)
     }
+
+
+def _check_axis(dim: str, axis: list[Any]) -> None:
+    """A dim as it can be stored: a plain name, and places along it that are all texts or all numbers, each once."""
+    kinds = {"text" if isinstance(x, str) else "number" if isinstance(x, int | float) else "other" for x in axis}
+    if not dim.isidentifier() or "other" in kinds or len(kinds) > 1:
+        raise ValueError(f"the dim '{dim}' is not made of a plain name, and of texts or numbers")
+    if len(set(axis)) < len(axis):
+        raise ValueError(f"the dim '{dim}' has a place twice")

@@ -72,7 +72,7 @@ def follow_up(wanted: FollowUp, folder: ResultsFolder) -> Table:
     force_field = wanted.component.load(Path(wanted.base))
     first, *others = wanted.structures.items() or [("", None)]
     if first[1] is not None:
-        _probe_all(wanted, force_field, first[0], first[1], until, table)
+        _probe_all(wanted, force_field, folder, first[0], first[1], until, table)
     for k, rerun in enumerate(wanted.reruns):
         structure = wanted.structures.get(rerun.run.system)
         if structure is not None:
@@ -80,23 +80,35 @@ def follow_up(wanted: FollowUp, folder: ResultsFolder) -> Table:
             _run_again(wanted, rerun, structure, force_field, folder, time.process_time() + share, table)
     for name, structure in others:
         if structure is not None:
-            _probe_all(wanted, force_field, name, structure, until, table)
+            _probe_all(wanted, force_field, folder, name, structure, until, table)
     return table
 
 
 def _probe_all(
-    wanted: FollowUp, force_field: ForceField, system: str, structure: Structure, until: float, table: Table
+    wanted: FollowUp,
+    force_field: ForceField,
+    folder: ResultsFolder,
+    system: str,
+    structure: Structure,
+    until: float,
+    table: Table,
 ) -> None:
     subject = Subject(force_field, structure, wanted.seed)
     for name, probe in wanted.probes.items():
-        if time.process_time() > until:
-            return
+        path = wanted.done.get((system, name), "")
+        if not path and time.process_time() > until:
+            continue
         try:
-            found = probe.measure(probe.probe(subject))
+            found = probe.measure(_loaded(folder, path) if path else probe.probe(subject))
         except Exception:  # a probe that breaks tells nothing, and must not hide what the others tell
             continue
         for quantity, value in found.items():
             table.add(PROBE, f"{name}.{quantity}", system, float(np.max(np.asarray(value, dtype=float))))
+
+
+def _loaded(folder: ResultsFolder, path: str) -> xr.Dataset:
+    with folder.open(path) as stored:
+        return stored.load()
 
 
 # ----------------------------------------------------------------------------------------------- dynamics once more
@@ -112,7 +124,7 @@ def _run_again(
     table: Table,
 ) -> None:
     """The run as it was, with half the time step, and in float64: from the same start, for as long as there is time."""
-    double = in_double(wanted.component, wanted.base, force_field)
+    double = None if wanted.quick else in_double(wanted.component, wanted.base, force_field)
     models = [force_field] + ([double] if double else [])
     dt, system = rerun.run.settings.timestep_fs, rerun.run.system
     try:
@@ -154,14 +166,15 @@ def _seconds_per_step(model: ForceField, structure: Structure, run: Run) -> floa
 
 def _stretch(run: Run, folder: ResultsFolder, affordable: int) -> tuple[dict[str, Any], int]:
     """Where to start, and how many steps: from the first frame, or as far before a failure as can be afforded."""
-    with folder.open(run.path) as stored:
-        data, dt = stored.load(), run.settings.timestep_fs
+    data, dt = _loaded(folder, run.path), run.settings.timestep_fs
     start: dict[str, Any] = {"temperature_K": run.temperature_K, "seed": run.seed}
     times = np.asarray(data["time"].values, dtype=float)
     if data.attrs.get("outcome") != "failed":
         end = run.settings.steps * dt
     else:
-        end = max(BEYOND * float(data.attrs["failure_time_fs"]), FEWEST_STEPS * dt)
+        failure = float(data.attrs["failure_time_fs"])
+        # Not so far beyond the failure that what can be afforded begins after it.
+        end = max(min(BEYOND * failure, failure + affordable * dt / 3), FEWEST_STEPS * dt)
     if len(times) == 0:
         return start, min(affordable, round(end / dt))
     frame = int(np.argmax(times >= end - affordable * dt)) if data.attrs.get("outcome") == "failed" else 0

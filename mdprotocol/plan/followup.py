@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mdprotocol.components import Metric, Model, ProbeMetric, Structure
 from mdprotocol.plan.types import Run
@@ -36,6 +36,8 @@ class FollowUp:
         structures: by system; those with the clearest failures first.
         probes: by name, all of them on every system while there is time.
         subject: what this belongs to, as JSON: runs by path with their identities, criteria, probes.
+        quick: without the reruns in float64, which take longest.
+        done: by system and type, paths of probes that are finished with the options that stand in `probes`.
         seconds: no calculation is begun after so much time of the processor: a busy machine tells no less than an idle one.
     """
 
@@ -48,6 +50,8 @@ class FollowUp:
     seed: int
     subject: str
     seconds: float = 15.0
+    quick: bool = False
+    done: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def path(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mdprotocol.components import Figure, Report, RunRow
@@ -25,12 +25,14 @@ def build_report(
     provenance: Mapping[str, Any],
     open_run: Callable[[str], xr.Dataset],
     command: str = "",
+    spread: Spread | None = None,
 ) -> Report:
     """The content of all reports.
 
     Args:
         open_run: run id -> its dataset; it may raise, the figures then leave that run out.
         command: how to reproduce it; the provenance's `command` where empty.
+        spread: draws the sheets, on several workers perhaps; one after the other here where None.
     """
     facts = without_absolute_paths(dict(provenance))
     report = Report(
@@ -44,11 +46,42 @@ def build_report(
         open_run=open_run,
         command=without_absolute_paths(command) or str(facts.get("command", "")),
     )
-    return replace(report, figures=functools.cache(lambda: draw(report)))
+    return replace(report, figures=functools.cache(lambda: draw(report, spread)))
 
 
-def draw(report: Report) -> tuple[Figure, ...]:
-    """All figures of a report; matplotlib is imported here and not before."""
-    from mdprotocol.report.figures import draw_all
+@dataclass(frozen=True)
+class Sheet:
+    """Figures that are drawn together, in this order: of a model (its place in the report), or of all where it is None."""
 
-    return draw_all(report)
+    report: Report
+    model: int | None
+    names: tuple[str, ...]
+
+
+Spread = Callable[[Callable[[Sheet], list[Figure]], Sequence[Sheet]], Sequence[list[Figure]]]
+OF_A_MODEL = ("criteria", "energy", "temperature", "force_error", "parity", "structures")
+HALVES = (("energy", "criteria"), ("temperature", "force_error", "parity", "structures"))
+"""The same in two sheets that take about as long; each reads the runs for itself."""
+BEFORE, AFTER = ("trade_off", "survival"), ("speed",)
+
+
+def draw(report: Report, spread: Spread | None = None) -> tuple[Figure, ...]:
+    """All figures of a report; matplotlib is imported where they are drawn and not before."""
+    parts = HALVES if spread else (OF_A_MODEL,)
+    models = range(len(report.verdicts))
+    sheets = [Sheet(report, model, names) for model in models for names in parts]
+    sheets += [Sheet(report, None, BEFORE), Sheet(report, None, AFTER)]
+    *each, before, after = spread(draw_sheet, sheets) if spread else map(draw_sheet, sheets)
+    found = {
+        (sheet.model, name): figure
+        for sheet, figures in zip(sheets, each, strict=False)
+        for name, figure in zip(sheet.names, figures, strict=True)
+    }
+    return (*before, *(found[model, name] for model in models for name in OF_A_MODEL), *after)
+
+
+def draw_sheet(sheet: Sheet) -> list[Figure]:
+    """The figures of one sheet."""
+    from mdprotocol.report import figures
+
+    return figures.draw(sheet.report, sheet.model, sheet.names)

@@ -50,19 +50,14 @@ class Processes(Executor):
         on_event: Callable[[Any], None],
         setup: Callable[[], None],
     ) -> Iterator[Any]:
-        team = Team(work, setup, tasks, self.task_timeout_s)
-        try:
-            team.begin(self.count())
-            while team.workers:
-                for worker, kind, content in team.messages():
-                    if kind == "event":
-                        on_event(content)
-                    elif kind == "unfit":
-                        raise content
-                    elif kind != "ready" and team.finished(worker, kind):
-                        yield content
-        finally:
-            leave(team.workers)
+        with contextlib.closing(Team(setup, self.count(), self.task_timeout_s)) as team:
+            yield from team.execute(work, tasks, on_event)
+
+    @contextlib.contextmanager
+    def staff(self, setup: Callable[[], None]) -> Iterator[Team]:
+        with contextlib.closing(Team(setup, self.count(), self.task_timeout_s, stays=True)) as team:
+            team.assemble()
+            yield team
 
     def count(self) -> int:
         """Number of workers."""
@@ -72,47 +67,89 @@ class Processes(Executor):
 
 
 class Team:
-    """Workers and the tasks that wait for them."""
+    """Workers, the tasks that they have, and those that wait.
 
-    def __init__(self, work: Work, setup: Callable[[], None], tasks: Sequence[Any], timeout: float | None) -> None:
-        self._work, self._setup, self._timeout = work, setup, timeout
-        self._waiting: deque[Task] = deque(enumerate(tasks))
+    Attributes:
+        working, idle: workers with a task, and without one.
+    """
+
+    def __init__(self, setup: Callable[[], None], count: int, timeout: float | None, stays: bool = False) -> None:
+        self._setup, self._count, self._timeout, self._stays = setup, count, timeout, stays
+        self.working: list[Worker] = []
+        self.idle: list[Worker] = []
+        self._work: Work
+        self._waiting: deque[Task] = deque()
         self._again: set[int] = set()
-        self.workers: list[Worker] = []
 
-    def begin(self, count: int) -> None:
-        """Give the first tasks to so many workers."""
-        for _ in range(min(len(self._waiting), count)):
-            self._hire()
+    def assemble(self) -> None:
+        """Hire all workers, and wait until they have loaded what they need: what is timed next has the machine to itself."""
+        self.idle = [Worker(self._setup) for _ in range(self._count)]
+        until = time.monotonic() + START_S
+        while loading := [worker for worker in self.idle if not worker.ready]:
+            talking = wait([worker.connection for worker in loading], max(0.0, until - time.monotonic()))
+            for worker in loading:
+                kind, content = worker.receive() if worker.connection in talking else ("", None)
+                if kind == "unfit":
+                    raise content
+                if kind == "died" or not talking:  # another is hired when there is a task for it
+                    self.idle.remove(worker)
+                    worker.kill()
 
-    def _hire(self) -> None:
-        self.workers.append(Worker(self._work, self._setup, self._waiting.popleft()))
+    def execute(self, work: Work, tasks: Sequence[Any], on_event: Callable[[Any], None]) -> Iterator[Any]:
+        """Results of the tasks, as they come."""
+        self._work, self._waiting, self._again = work, deque(enumerate(tasks)), set()
+        try:
+            for _ in range(min(len(self._waiting), self._count)):
+                self._begin()
+            while self.working:
+                for worker, kind, content in self._messages():
+                    if kind == "event":
+                        on_event(content)
+                    elif kind == "unfit":
+                        raise content
+                    elif kind != "ready" and self._finished(worker, kind):
+                        yield content
+        finally:
+            leave(self.working)
+            self.working = []
 
-    def messages(self) -> Iterator[tuple[Worker, str, Any]]:
+    def _begin(self) -> None:
+        """Give the next task to a worker."""
+        worker = self.idle.pop() if self.idle else Worker(self._setup)
+        worker.give(self._work, self._waiting.popleft())
+        self.working.append(worker)
+
+    def _messages(self) -> Iterator[tuple[Worker, str, Any]]:
         """What workers have said since; one that hangs is ended and counts as dead."""
-        talking = wait([worker.connection for worker in self.workers], self._timeout and min(self._timeout, 1.0))
-        for worker in list(self.workers):
+        talking = wait([worker.connection for worker in self.working], self._timeout and min(self._timeout, 1.0))
+        for worker in list(self.working):
             if worker.connection in talking:
                 yield (worker, *worker.receive())
             elif self._timeout and worker.silent() > self._timeout:
                 worker.kill()
                 yield worker, "died", worker.problem(f"a task gave no sign of life for {self._timeout:g} s")
 
-    def finished(self, worker: Worker, kind: str) -> bool:
+    def _finished(self, worker: Worker, kind: str) -> bool:
         """A worker is done with its task, or has died of it; whether that is the task's end, for it may come again."""
-        self.workers.remove(worker)
+        self.working.remove(worker)
         again = kind == "died" and worker.task[0] not in self._again
         if again:
             self._again.add(worker.task[0])
             self._waiting.appendleft(worker.task)
-        if kind == "died" or not self._waiting:
+        if kind == "died" or not (self._waiting or self._stays):
             worker.leave()
-            if self._waiting:
-                self._hire()
         else:
-            worker.give(self._waiting.popleft())
-            self.workers.append(worker)
+            self.idle.append(worker)
+        if self._waiting:
+            self._begin()
         return not again
+
+    def close(self) -> None:
+        """Let everybody go; who has no task is ended at once."""
+        leave(self.working)
+        for worker in self.idle:
+            worker.kill()
+        self.working, self.idle = [], []
 
 
 def leave(workers: Sequence[Worker]) -> None:
@@ -129,23 +166,30 @@ def leave(workers: Sequence[Worker]) -> None:
 
 
 class Worker:
-    """One process, the pipe to it, and the task that it has."""
+    """One process, the pipe to it, and the task that it has.
 
-    def __init__(self, work: Work, setup: Callable[[], None], task: Task) -> None:
+    Attributes:
+        task: the last one that it was given.
+        ready: it has loaded what it needs.
+    """
+
+    task: Task = (-1, None)
+    ready = False
+
+    def __init__(self, setup: Callable[[], None]) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, work, setup), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, setup), daemon=True)
         with one_thread(), no_interrupt():
             self._process.start()
         theirs.close()
-        self.give(task)
-        self._heard += START_S
+        self._heard = time.monotonic()
 
-    def give(self, task: Task) -> None:
+    def give(self, work: Work, task: Task) -> None:
         """Send it a task."""
         self.task, self._heard = task, time.monotonic()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died: `receive` will say so
-            self.connection.send(task[1])
+            self.connection.send((work, task[1]))
 
     def receive(self) -> tuple[str, Any]:
         """`ready`; `event`; `done` (a result or an exception); `died` or `unfit` (its setup failed) with an exception."""
@@ -155,6 +199,7 @@ class Worker:
         except (EOFError, ConnectionError):
             self._process.join(PATIENCE_S)
             return "died", self.problem(f"a worker process died ({self._how()})")
+        self.ready = self.ready or kind == "ready"
         return kind, placed(content, self.task[0]) if kind == "done" else content
 
     def problem(self, text: str) -> Exception:
@@ -163,8 +208,8 @@ class Worker:
         return error
 
     def silent(self) -> float:
-        """Seconds since it was last heard of."""
-        return time.monotonic() - self._heard
+        """Seconds since it was last heard of, beyond what loading may take."""
+        return time.monotonic() - self._heard - (0.0 if self.ready else START_S)
 
     def _how(self) -> str:
         code = self._process.exitcode
@@ -201,7 +246,7 @@ def placed(result: Any, task: int) -> Any:
     return result
 
 
-def serve(connection: Connection, work: Work, setup: Callable[[], None]) -> None:
+def serve(connection: Connection, setup: Callable[[], None]) -> None:
     """A worker's life: tasks from the pipe, events and results into it, until the pipe is closed.
 
     Ctrl-C is the parent's to handle: it tells its workers to stop. Tasks are unpickled after the setup, which makes the
@@ -217,7 +262,7 @@ def serve(connection: Connection, work: Work, setup: Callable[[], None]) -> None
             return
         connection.send(("ready", None))
         while True:
-            _send_result(connection, _answer(connection, work))
+            _send_result(connection, _answer(connection))
 
 
 def end_with_parent() -> None:
@@ -228,10 +273,11 @@ def end_with_parent() -> None:
         os._exit(1)
 
 
-def _answer(connection: Connection, work: Work) -> Any:
+def _answer(connection: Connection) -> Any:
     data = connection.recv_bytes()
     try:
-        return work(pickle.loads(data), lambda event: connection.send(("event", event)))
+        work, task = pickle.loads(data)
+        return work(task, lambda event: connection.send(("event", event)))
     except Exception as error:
         return portable(error)
 

@@ -41,6 +41,7 @@ class InferenceTime(ProbeMetric):
     """Timed calls a batch size, unless `seconds` are over first (but never fewer than 50, or `calls`)."""
     seconds: Annotated[float, Field(gt=0, le=600)] = 1.5
 
+    alone: ClassVar = True
     needs: ClassVar = frozenset({"call_time", "batch_size"})
     quantities: ClassVar = {
         "median_ms": Quantity("ms", "median time of an evaluation of one molecule", "max"),

@@ -32,6 +32,7 @@ class Resources(ProbeMetric):
     type: Literal["resources"] = "resources"
     calls: Annotated[int, Field(ge=1, le=1000)] = 5
 
+    alone: ClassVar = True
     needs: ClassVar = frozenset({"parameters", "weights_bytes", "evaluation_bytes", "process_bytes"})
     quantities: ClassVar = {
         "parameters": Quantity("1", "trainable parameters", "same"),

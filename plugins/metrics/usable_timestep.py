@@ -59,6 +59,7 @@ class UsableTimestep(ProbeMetric):
     bond_stretch: Annotated[float, Field(gt=1)] = 1.8
 
     needs_dynamics: ClassVar = True
+    alone: ClassVar = True
     needs: ClassVar = frozenset({"timestep", "drift", "drift_error", "scatter", "shift", "stretch", "step_time"})
     quantities: ClassVar = {
         "largest_fs": Quantity("fs", "largest time step at which energy and structure hold", "min"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from typing import ClassVar, Literal
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mdprotocol.assess import Measurements, tabulate
+from mdprotocol.assess import Measurements, measure, measuring, tabulate
+from mdprotocol.assess.measuring import measure_part
 from mdprotocol.assess.places import Place
 from mdprotocol.components import Metric, Quantity, ReplicaComparison
 
@@ -228,3 +230,42 @@ def test_store_and_assess_never_import_torch():
     code = "import sys, mdprotocol.store, mdprotocol.assess, mdprotocol_plugins.metrics; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_who_measures_and_in_which_order_changes_nothing(world):
+    """Parts go to other processes and come back in any order; the reasons and axes stay those of the plan."""
+
+    def elsewhere(parts):
+        assert len(parts) > 2
+        found = [pickle.loads(pickle.dumps(measure_part(pickle.loads(pickle.dumps(part))))) for part in parts]
+        return reversed(found)
+
+    lost = {0: None, 2: float("nan")}
+    made = world(reference="teacher").fill(lambda run: lost.get(run.replica, run.temperature_K + run.replica))
+    for probe in made.probes[:1]:
+        made.write_probe(probe, 0.5)
+    here = made.measure()
+    there = measure(made.protocol, made.metrics, made.runs, made.probes, made.folder, elsewhere)
+    assert there.dataset.identical(here.dataset)
+    assert list(there.dataset.variables) == list(here.dataset.variables)
+    assert len({made.measure().reading("level.mean", Place.of(run)).reason for run in made.runs}) > 2
+
+
+def test_a_variable_is_read_once_for_all_metrics_and_nobody_can_change_it(world, monkeypatch):
+    """Also a large one is the same for each, whoever asks; it is only not kept."""
+
+    class Spoiler(Metric):
+        type: Literal["spoiler"] = "spoiler"
+        needs: ClassVar = frozenset({"signal"})
+        quantities: ClassVar = {"done": Quantity("1", "whether it could write", "mean")}
+
+        def measure(self, run):
+            run["signal"].values[:] = 7.0
+            return {"done": 1.0}
+
+    for most in (measuring.SHARED_BYTES, 0):
+        monkeypatch.setattr(measuring, "SHARED_BYTES", most)
+        made = world(criteria={}, metrics={"spoiler": Spoiler(), "level": world().metrics["level"]})
+        made.fill(lambda run: 0.25)
+        assert "read-only" in reason_of(made, quantity="spoiler.done")
+        assert made.measure().reading("level.mean", Place.of(made.runs[0])).values == {(): 0.25}

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from mdprotocol.assess import diagnose as rules
-from mdprotocol.components import Evaluation, Evaluator, ForceField, Metric, Model, Structure, Topology
-from mdprotocol.engine.followup import follow_up_task, in_double
+from mdprotocol.components import Evaluation, Evaluator, ForceField, Metric, Model, Structure, Subject, Topology
+from mdprotocol.engine.followup import _stretch, follow_up_task, in_double
 from mdprotocol.engine.propagate import propagate
 from mdprotocol.plan.followup import FollowUp, Rerun
 from mdprotocol.plan.types import Run, RunSettings
@@ -152,7 +154,13 @@ def hydrogen() -> Structure:
 def found(tmp_path: Path, hydrogen: Structure) -> Callable[..., Mapping[str, list[Diagnosis]]]:
     """Run H2 for 0.25 ps with a fault, follow it up, and say what is blamed for each failed criterion."""
 
-    def diagnosed(fault: str = "none", timestep_fs: float = 0.1, kelvin: float = 300.0, **options: Any) -> Any:
+    def diagnosed(
+        fault: str = "none",
+        timestep_fs: float = 0.1,
+        kelvin: float = 300.0,
+        limits: Mapping[str, Any] = MappingProxyType({"seconds": 120.0}),
+        **options: Any,
+    ) -> Any:
         model = Planted(fault=fault, **options)
         settings = RunSettings(VelocityVerlet(), timestep_fs, round(250 / timestep_fs), 10, 0, 10, Guards(), None)
         run = Run("planted", "h2", "nve", kelvin, 0, 3, settings, identity="ab" * 32)
@@ -164,7 +172,7 @@ def found(tmp_path: Path, hydrogen: Structure) -> Callable[..., Mapping[str, lis
         folder.write_dataset(run.path, stored.assign_attrs(identity=run.identity))
         quantities = {CRITERIA[name][0]: CRITERIA[name][1] for name in ("crash", "conservation")}
         rerun = Rerun(run, ("crash", "conservation"), quantities)
-        task = FollowUp("planted", model, str(tmp_path), {"h2": hydrogen}, PROBES, (rerun,), 1, "{}", seconds=120.0)
+        task = FollowUp("planted", model, str(tmp_path), {"h2": hydrogen}, PROBES, (rerun,), 1, "{}", **limits)
         follow_up_task((task, tmp_path), lambda event: None)
         with folder.open(task.path) as table:
             rows = rules.rows_of(table.load())
@@ -246,6 +254,40 @@ def test_a_molecule_that_really_breaks_is_told_from_a_fault(found):
     assert cause.cause == rules.OWN_PHYSICS
     assert "broken_bond" in cause.evidence
     assert "half the time step or float64" in cause.evidence
+
+
+def test_a_quick_look_leaves_out_the_reruns_in_float64(found):
+    """Where only what would be nice has failed, they would cost more than they tell."""
+    diagnosis = found("coarse", limits={"seconds": 120.0, "quick": True})
+    assert rules.PRECISION not in causes(diagnosis, "conservation")
+
+
+def test_a_finished_probe_is_read_and_not_done_again(found, tmp_path, hydrogen):
+    """One that is stored with a broken symmetry is believed, for a model that has none."""
+    skewed = Planted(fault="oriented").load(tmp_path)
+    stored = PROBES["symmetry"].probe(Subject(skewed, hydrogen, seed=7))
+    path = "probes/planted/h2/symmetry.nc"
+    ResultsFolder(tmp_path).write_dataset(path, stored.assign_attrs(identity="cd" * 32))
+    diagnosis = found(limits={"seconds": 120.0, "done": {("h2", "symmetry"): path}})
+    assert causes(diagnosis, "forces") == [rules.BROKEN_SYMMETRY]
+
+
+def test_a_failing_run_is_followed_over_its_failure_however_little_time_there_is(tmp_path):
+    """What can be afforded must not begin after the failure."""
+    times = np.append(np.arange(0.0, 6390.0, 10.0), 6392.0)
+    variables = {
+        "time": ("frame", times, {"units": "fs"}),
+        "position": ("frame", times, {"units": "Å"}),  # the positions of a frame say here when it was
+    }
+    facts = {"outcome": "failed", "failure_time_fs": 6392.0, "identity": "ab" * 32}
+    settings = RunSettings(VelocityVerlet(), 2.0, 5000, 5, 0, 10, Guards(), None)
+    run = Run("planted", "h2", "nve", 300.0, 0, 3, settings, identity="ab" * 32)
+    folder = ResultsFolder(tmp_path)
+    folder.write_dataset(run.path, xr.Dataset(variables, attrs=facts))
+    for affordable in (60, 600, 1400, 10_000):
+        start, steps = _stretch(run, folder, affordable)
+        assert steps <= affordable
+        assert start["positions"] < 6392.0 < start["positions"] + 2.0 * steps
 
 
 def test_a_model_in_double_precision_is_not_made_again(tmp_path):

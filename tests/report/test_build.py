@@ -39,7 +39,7 @@ def test_name_and_description_come_from_the_protocol(protocol):
 
 def test_figures_are_drawn_once_and_only_when_asked_for(protocol, monkeypatch):
     drawn = []
-    monkeypatch.setattr(build, "draw", lambda report: drawn.append(report) or ("figure",))
+    monkeypatch.setattr(build, "draw", lambda report, spread: drawn.append(report) or ("figure",))
     report = make(protocol)
     assert drawn == []
     assert report.figures() == report.figures() == ("figure",)

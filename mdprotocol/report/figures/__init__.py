@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mdprotocol.components import Figure, Report
@@ -65,17 +65,19 @@ OF_A_MODEL = (
 )
 
 
-def draw_all(report: Report) -> tuple[Figure, ...]:
-    """Figures of each model, then those of all models together."""
+def draw(report: Report, model: int | None, names: Sequence[str]) -> list[Figure]:
+    """Figures by their names: of a model (its place in the report), or of all models together, as far as they apply."""
     with style.styled():
-        each = [figure for verdict in report.verdicts for figure in _of_model(Material(report, verdict))]
-        return (*_side_by_side(report), *_survival(report), *each, *_speed(report))
+        if model is not None:
+            return list(_of_model(Material(report, report.verdicts[model]), names))
+        return [figure for name in names for figure in OF_ALL[name](report)]
 
 
-def _of_model(material: Material) -> Iterator[Figure]:
+def _of_model(material: Material, names: Sequence[str]) -> Iterator[Figure]:
     model = material.verdict.model
     several = len(material.report.verdicts) > 1
-    for drawing in OF_A_MODEL:
+    drawings = {drawing.name: drawing for drawing in OF_A_MODEL}
+    for drawing in (drawings[name] for name in names):
         title = f"{drawing.title}: {model}" if several else drawing.title
         path = f"figures/{drawing.name}_{escape.file_name(model)}.png"
         yield _figure(path, title, drawing.caption, lambda d=drawing: d.draw(material), model)  # type: ignore[misc]
@@ -110,6 +112,9 @@ def _speed(report: Report) -> Iterator[Figure]:
             "Median time of one evaluation of energy and forces, after warm-up, on the machine named below.",
             lambda: models.speed(report),
         )
+
+
+OF_ALL = {"trade_off": _side_by_side, "survival": _survival, "speed": _speed}
 
 
 def _figure(path: str, title: str, caption: str, draw: Callable[[], bytes], model: str = "") -> Figure:

@@ -74,7 +74,8 @@ def png(canvas: Canvas) -> bytes:
         engine.execute(canvas)
         canvas.set_layout_engine("none")
     data = io.BytesIO()
-    canvas.savefig(data, format="png", metadata={"Software": None})
+    # Not by `savefig`, which draws once to ask for the layout and once more to save.
+    FigureCanvasAgg(canvas).print_png(data, metadata={"Software": None})
     return data.getvalue()
 
 

@@ -17,6 +17,11 @@ def setup() -> None:
     ready.append("set up")
 
 
+def other(task: int, emit: Callable[[Any], None]) -> tuple[int, int]:
+    """Another kind of work, for workers that have done `work`."""
+    return task, os.getpid()
+
+
 def broken_setup() -> None:
     raise ValueError("no such plugin")
 

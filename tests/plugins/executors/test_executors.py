@@ -144,6 +144,51 @@ def test_a_failing_setup_is_said_as_it_is() -> None:
         run(Processes(workers=2), [("square", 1)] * 3, tasks_kit.broken_setup)
 
 
+def test_workers_that_stay_are_ready_before_the_first_task_and_do_several_kinds_of_work() -> None:
+    with Processes(workers=2).staff(tasks_kit.setup) as staff:
+        assert staff is not None
+        pids = {child.pid for child in multiprocessing.active_children()}
+        assert len(pids) == 2
+        facts = list(staff.execute(tasks_kit.work, [("facts", 0)] * 4, lambda event: None))
+        assert all(fact["ready"] == ["set up"] for fact in facts)
+        others = list(staff.execute(tasks_kit.other, [1, 2, 3], lambda event: None))
+        assert sorted(task for task, _ in others) == [1, 2, 3]
+        assert {fact["pid"] for fact in facts} | {pid for _, pid in others} <= pids
+    assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_dies_while_it_waits_costs_no_task() -> None:
+    with Processes(workers=1).staff(tasks_kit.setup) as staff:
+        assert staff is not None
+        (child,) = multiprocessing.active_children()
+        child.kill()
+        child.join()
+        assert list(staff.execute(tasks_kit.work, [("square", 3), ("square", 4)], lambda event: None)) == [9, 16]
+    assert multiprocessing.active_children() == []
+
+
+def test_workers_that_stay_say_that_their_setup_fails_before_the_first_task() -> None:
+    with pytest.raises(ValueError, match="no such plugin"), Processes(workers=2).staff(tasks_kit.broken_setup):
+        pass
+    assert multiprocessing.active_children() == []
+
+
+def test_workers_that_stay_are_told_to_stop_when_their_task_is_left(tmp_path: Path) -> None:
+    beat = tmp_path / "beat"
+    with Processes(workers=2).staff(tasks_kit.setup) as staff:
+        assert staff is not None
+        results = staff.execute(tasks_kit.work, [("beat", str(beat)), ("square", 2)], lambda event: None)
+        assert next(results) == 4
+        wait_for([beat])
+    assert not alive([beat])
+    assert multiprocessing.active_children() == []
+
+
+def test_an_executor_keeps_no_workers_unless_it_says_so() -> None:
+    with Serial().staff(tasks_kit.setup) as staff:
+        assert staff is None
+
+
 def alive(beats: list[Path]) -> bool:
     """Whether anybody still writes to one of the files."""
     before = [beat.read_text() for beat in beats]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from mdprotocol.report.figures import draw_all, parity, style, timelines
+from mdprotocol.report.build import draw
+from mdprotocol.report.figures import parity, style, timelines
 from mdprotocol.report.figures.series import Material
 from mdprotocol.testing import reports
 
@@ -19,7 +20,7 @@ def pixels(figure):
 
 @pytest.fixture(scope="module")
 def sound():
-    return draw_all(reports.sound_report())
+    return draw(reports.sound_report())
 
 
 def test_all_figures_of_a_model_are_drawn(sound):
@@ -37,21 +38,31 @@ def test_every_figure_has_content_and_is_of_readable_size(sound):
 
 def test_equal_data_give_equal_bytes_whatever_the_users_own_style(sound):
     with matplotlib.rc_context({"axes.facecolor": "black"}):
-        again = draw_all(reports.sound_report())
+        again = draw(reports.sound_report())
         assert matplotlib.rcParams["axes.facecolor"] == "black"
     assert [figure.png for figure in again] == [figure.png for figure in sound]
     assert all(b"tEXt" not in figure.png for figure in sound)
 
 
+def test_figures_are_the_same_whoever_draws_them_in_which_order():
+    """In sheets of some figures each, which other processes draw."""
+
+    def elsewhere(drawing, sheets):
+        assert len(sheets) > 4
+        return [drawing(sheet) for sheet in reversed(sheets)][::-1]
+
+    assert draw(reports.several_report(), elsewhere) == draw(reports.several_report())
+
+
 def test_several_models_are_compared():
-    drawn = draw_all(reports.several_report())
+    drawn = draw(reports.several_report())
     assert (drawn[0].path, drawn[-1].path) == ("figures/trade_off.png", "figures/speed.png")
     assert all(figure.png for figure in drawn)
     assert {figure.model for figure in drawn} == {"", "original", "tiny"}
 
 
 def test_hostile_names_stay_inside_the_folder():
-    for figure in draw_all(reports.hostile_report()):
+    for figure in draw(reports.hostile_report()):
         assert figure.png, figure.missing
         folder, _, name = figure.path.partition("/")
         assert folder == "figures"
@@ -60,7 +71,7 @@ def test_hostile_names_stay_inside_the_folder():
 
 
 def test_without_data_each_figure_says_why_it_is_missing():
-    drawn = draw_all(reports.empty_report())
+    drawn = draw(reports.empty_report())
     assert drawn
     assert all(figure.missing and not figure.png for figure in drawn)
 
@@ -69,7 +80,7 @@ def test_unreadable_runs_cost_figures_not_the_report():
     def refuse(run):
         raise OSError("cannot be read")
 
-    drawn = draw_all(dataclasses.replace(reports.sound_report(), open_run=refuse))
+    drawn = draw(dataclasses.replace(reports.sound_report(), open_run=refuse))
     assert [figure.path for figure in drawn if figure.png] == ["figures/criteria_original.png"]
 
 
@@ -82,7 +93,7 @@ def test_runs_that_end_in_nan_without_a_reference_lose_only_the_figures_of_force
             dataset[name][-1] = np.nan
         return dataset
 
-    drawn = draw_all(dataclasses.replace(sound, open_run=broken))
+    drawn = draw(dataclasses.replace(sound, open_run=broken))
     missing = {figure.path: figure.missing for figure in drawn if not figure.png}
     assert missing == {
         "figures/force_error_original.png": "no frame was given to the reference",

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mdprotocol.components import RunRow
-from mdprotocol.report.figures import draw_all, survival
+from mdprotocol.report.build import draw
+from mdprotocol.report.figures import survival
 from mdprotocol.report.figures.series import NothingToDraw
 from mdprotocol.testing import reports
 
@@ -53,9 +54,9 @@ def test_where_everything_failed_the_share_ends_at_zero():
 
 
 def test_it_is_drawn_where_runs_failed_and_only_there():
-    drawn = {figure.path: figure for figure in draw_all(without_datasets(reports.troubled_report()))}
+    drawn = {figure.path: figure for figure in draw(without_datasets(reports.troubled_report()))}
     assert drawn["figures/survival.png"].png
-    assert "figures/survival.png" not in {f.path for f in draw_all(without_datasets(reports.sound_report()))}
+    assert "figures/survival.png" not in {f.path for f in draw(without_datasets(reports.sound_report()))}
     with pytest.raises(NothingToDraw):
         survival.survival(reports.sound_report())
 
