@@ -100,8 +100,8 @@ def _taken_over(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     entries = facts.get("reused")
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, Mapping) and isinstance(entry.get("runs"), Mapping):
-            whose = ", ".join(str(entry[key]) for key in ("protocol", "date", "commit") if entry.get(key))
-            yield "taken over", f"{len(entry['runs'])} runs from {entry.get('from')} ({whose})"
+            known = [str(entry[key]) for key in ("from", "protocol", "date", "commit") if entry.get(key)]
+            yield "taken over", f"{len(entry['runs'])} runs from {', '.join(known)}"
 
 
 def _machine(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:
