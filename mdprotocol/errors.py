@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 class MDProtocolError(Exception):
@@ -75,3 +77,10 @@ class ProtocolError(UsageError):
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in sorted(self.problems))
+
+
+def told(error: BaseException) -> str:
+    """What another's code raised, in a line: its kind, its words, and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"

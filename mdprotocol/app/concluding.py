@@ -7,7 +7,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from mdprotocol.app.diagnosing import causes_of
@@ -16,7 +16,7 @@ from mdprotocol.app.stopping import skipped
 from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, judge_models, tabulate
 from mdprotocol.components import Metric, Report, Reporter, RunRow
-from mdprotocol.errors import StoreError
+from mdprotocol.errors import StoreError, told
 from mdprotocol.plan import metrics_of
 from mdprotocol.plan.types import Probe, Run
 from mdprotocol.protocol import dump, moved
@@ -30,6 +30,14 @@ from mdprotocol.verdicts import Decision, ModelVerdict
 if TYPE_CHECKING:
     import xarray as xr
 
+EVIDENCE = {
+    (name,) for name in (
+        "runs", "probes", "work", "diagnosis",
+        "protocol.yaml", "provenance.json", "measurements.nc", "skipped.json", ".lock",
+    )
+}  # fmt: skip
+"""What verdicts are told from: no reporter's to write."""
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -39,6 +47,8 @@ class Finished:
     verdicts: tuple[ModelVerdict, ...]
     executed: int
     """Runs that were computed now; 0 when everything was there already."""
+    problems: tuple[str, ...] = ()
+    """Why a report could not be written; the others are."""
 
 
 def resolved(prepared: Prepared, folder: ResultsFolder) -> bytes:
@@ -73,10 +83,10 @@ def conclude(
         open_run=functools.partial(_open_run, folder),
         spread=workers.map if workers is not None and workers.stay else None,
     )
-    for reporter in reporters_of(protocol, registry):
-        for name, data in _render(reporter, content).items():
-            folder.write_bytes(name, data)
-    return Finished(folder.root, tuple(verdicts), executed)
+    problems = tuple(
+        filter(None, (_written(reporter, content, folder) for reporter in reporters_of(protocol, registry)))
+    )
+    return Finished(folder.root, tuple(verdicts), executed, problems)
 
 
 def _open_run(folder: ResultsFolder, run: str) -> xr.Dataset:
@@ -93,11 +103,18 @@ def _completed(
     return dataclasses.replace(verdict, notes=(*verdict.notes, *notes), diagnosis=tuple(causes))
 
 
-def _render(reporter: Reporter, content: Report) -> Mapping[str, bytes]:
+def _written(reporter: Reporter, content: Report, folder: ResultsFolder) -> str:
+    """Write what a reporter makes; why it could not, else empty: one that fails must not take the others with it."""
     try:
-        return reporter.render(content)
+        for name, data in reporter.render(content).items():
+            if PurePosixPath(name).parts[:1] in EVIDENCE:
+                raise StoreError(f"'{name}' is no name for a report")
+            folder.write_bytes(name, bytes(memoryview(data)))
+    except StoreError as error:
+        return f"reporter '{reporter.type}' failed: {error}"
     except Exception as error:
-        raise StoreError(f"reporter '{reporter.type}' failed: {type(error).__name__}: {error}") from error
+        return f"reporter '{reporter.type}' failed: {told(error)}"
+    return ""
 
 
 def reporters_of(protocol: Protocol, registry: Registry) -> list[Reporter]:
@@ -132,9 +149,11 @@ def _time_ps(run: Run, facts: Mapping[str, Any]) -> float:
     return run.settings.steps * run.settings.timestep_fs / FS_PER_PS if facts["outcome"] == "completed" else math.nan
 
 
-def exit_code(verdicts: Sequence[ModelVerdict]) -> int:
-    """0 every model APPROVED; 1 some model REJECTED; 3 otherwise."""
+def exit_code(verdicts: Sequence[ModelVerdict], problems: Sequence[str] = ()) -> int:
+    """1 some model REJECTED; 3 some model UNDECIDED; else 0, or 4 where a report could not be written."""
     decisions = {verdict.decision for verdict in verdicts}
     if Decision.REJECTED in decisions:
         return 1
-    return 0 if decisions == {Decision.APPROVED} else 3
+    if decisions != {Decision.APPROVED}:
+        return 3
+    return 4 if problems else 0

@@ -25,4 +25,4 @@ def execute(args: argparse.Namespace) -> int:
     base = app.Source(args.protocol) if args.protocol else app.stored(args.results)
     finished = app.judge(args.results, options.loading(base, args))
     print_verdicts(finished)
-    return app.exit_code(finished.verdicts)
+    return app.exit_code(finished.verdicts, finished.problems)

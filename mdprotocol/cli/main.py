@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:
+    except (Exception, SystemExit):  # a plugin that calls `sys.exit` decides nothing
         traceback.print_exc()
         _complain("internal error: this is a bug in mdprotocol or in a plugin, not in your protocol")
         return 4

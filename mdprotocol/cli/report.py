@@ -22,4 +22,4 @@ def execute(args: argparse.Namespace) -> int:
     """Report."""
     finished = app.report(args.results, options.loading(app.stored(args.results), args))
     print_verdicts(finished)
-    return app.exit_code(finished.verdicts)
+    return app.exit_code(finished.verdicts, finished.problems)

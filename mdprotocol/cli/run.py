@@ -73,4 +73,4 @@ def execute(args: argparse.Namespace) -> int:
     if finished.executed == 0:
         print("every run was finished already: nothing was simulated", file=sys.stderr)
     print_verdicts(finished)
-    return app.exit_code(finished.verdicts)
+    return app.exit_code(finished.verdicts, finished.problems)

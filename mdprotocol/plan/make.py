@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mdprotocol.components import Metric, Model, Structure
-from mdprotocol.errors import MDProtocolError, UsageError
+from mdprotocol.errors import MDProtocolError, UsageError, told
 from mdprotocol.plan.batches import make_batches, make_probe_batches
 from mdprotocol.plan.expand import expand_probes, expand_runs
 from mdprotocol.plan.findings import Findings
@@ -24,6 +25,7 @@ from mdprotocol.plan.identity import (
 from mdprotocol.plan.itself import is_reference
 from mdprotocol.plan.metrics import metrics_of
 from mdprotocol.plan.sources import sources_of
+from mdprotocol.plan.structures import sound_structure
 from mdprotocol.plan.types import Plan, Probe, Run
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.files import missing_files
@@ -73,11 +75,12 @@ def _model_facts(name: str, model: Model, base: Path, findings: Findings) -> Any
         findings.error((*path, field) if field else path, message, key=not field)
     if problems:
         return None
-    try:
-        return model_facts(model, base)
-    except OSError as error:
-        findings.error(path, f"its files cannot be read: {error}", key=True)
-        return None
+    with _plugin_asked(path, findings):
+        try:
+            return model_facts(model, base)
+        except OSError as error:
+            findings.error(path, f"its files cannot be read: {error}", key=True)
+    return None
 
 
 def _inspect(
@@ -93,11 +96,9 @@ def _inspect(
         met[item.model][item.system] = structures[item.system]
     for name, model in models.items():
         path = (REFERENCE,) if name == REFERENCE else ("models", name)
-        try:
+        with _plugin_asked(path, findings):
             for reason in model.inspect(base, list(met[name].values())):
                 findings.error(path, reason, key=True)
-        except MDProtocolError as error:
-            findings.error(path, str(error), key=True)
 
 
 def _find_copies(protocol: Protocol, facts: Mapping[str, Any], findings: Findings) -> None:
@@ -113,11 +114,20 @@ def _find_copies(protocol: Protocol, facts: Mapping[str, Any], findings: Finding
 def _structures(protocol: Protocol, base: Path, findings: Findings) -> dict[str, Structure]:
     structures: dict[str, Structure] = {}
     for name, source in protocol.systems.items():
-        try:
-            structures[name] = source.build(name, base)
-        except MDProtocolError as error:
-            findings.error(("systems", name), str(error), key=True)
+        with _plugin_asked(("systems", name), findings):
+            structures[name] = sound_structure(source.build(name, base))
     return structures
+
+
+@contextlib.contextmanager
+def _plugin_asked(path: tuple[str, ...], findings: Findings) -> Iterator[None]:
+    """What goes wrong in a plugin is a problem at the place that names it."""
+    try:
+        yield
+    except MDProtocolError as error:
+        findings.error(path, str(error), key=True)
+    except Exception as error:
+        findings.error(path, f"its plugin raised {told(error)}", key=True)
 
 
 def _metrics(protocol: Protocol, registry: Registry, findings: Findings) -> dict[str, Metric]:

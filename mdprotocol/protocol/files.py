@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mdprotocol.components import Model
-from mdprotocol.errors import MDProtocolError, Problem
+from mdprotocol.errors import MDProtocolError, Problem, told
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.places import nearest
 from mdprotocol.protocol.typed import component_classes
@@ -43,9 +43,12 @@ def _component(value: Any, registry: Registry) -> Model | None:
 def missing_files(model: Model, base: FilePath) -> Iterator[tuple[str, str]]:
     """Field (empty where unknown) and message for every file of a model that cannot be read."""
     try:
-        files = model.files(base)
+        files = [FilePath(file) for file in model.files(base)]
     except MDProtocolError as error:
         yield "", str(error)
+        return
+    except Exception as error:
+        yield "", f"its plugin raised {told(error)}"
         return
     absent = [(field_of(model, file, base), _absent(file, base)) for file in files if not file.is_file()]
     # A file that no option names (the card of a checkpoint) lies beside one that is named: that one is the mistake.

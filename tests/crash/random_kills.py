@@ -43,7 +43,8 @@ PLUGINS = ("mdprotocol.testing.plugins",)
 def run_here(protocol: Path, folder: Path, overrides: tuple[str, ...]) -> int:
     """The run in this process, as the command line would end it."""
     source = Source(protocol, overrides=overrides, plugins=PLUGINS)
-    return app.exit_code(app.run(source, folder, "", lambda event: None).verdicts)
+    finished = app.run(source, folder, "", lambda event: None)
+    return app.exit_code(finished.verdicts, finished.problems)
 
 
 def forked(work: Callable[[], int], seconds: float | None = None) -> int:

@@ -374,7 +374,6 @@ def provenance(folder: Path) -> Reader:
     """provenance.json as the next run and the report use it, and skipped.json beside it."""
     import dataclasses
 
-    from mdprotocol.app.concluding import _render
     from mdprotocol.app.running import _write_after
     from mdprotocol.app.stopping import FILE, skipped
     from mdprotocol.report import build_report
@@ -389,7 +388,7 @@ def provenance(folder: Path) -> Reader:
         facts = store.read_facts("provenance.json")
         report = dataclasses.replace(reports.empty_report(), figures=lambda: ())
         made = build_report(_planned()[0], report.verdicts, (), (), facts, lambda run: None)
-        _render(MarkdownReporter(), dataclasses.replace(made, figures=lambda: ()))
+        MarkdownReporter().render(dataclasses.replace(made, figures=lambda: ()))
         (path.parent / FILE).write_bytes(path.read_bytes())
         _write_after(store, 1.0, 1)
         skipped(store)
