@@ -87,7 +87,8 @@ class PainnForceField(ForceField):
             raise StructureError(reason)
 
     def plain(self, dtype: str = "float64") -> PainnForceField:
-        options = self._options.model_copy(update={"kernel": "torch", "dtype": dtype, "device": self.device})
+        device = "cpu" if dtype == "float64" else self.device  # there nothing is tabulated or recorded as a graph
+        options = self._options.model_copy(update={"kernel": "torch", "dtype": dtype, "device": device})
         return PainnForceField(self._card, self._tensors, options)
 
     def flops(self, structure: Structure) -> float:

@@ -10,8 +10,11 @@ import pytest
 
 from mdprotocol.app import Finished, Source, run
 from mdprotocol.store import open_results
+from mdprotocol.testing import molecule_structure
 from mdprotocol_plugins.painn import kernel as kernel_module
+from mdprotocol_plugins.painn import model as model_module
 from mdprotocol_plugins.painn.evaluator import FusedEvaluator
+from mdprotocol_plugins.painn.model import PainnModel
 
 CHECKPOINTS = Path(__file__).parents[3] / "checkpoints"
 BOND_A = 1.0
@@ -94,3 +97,15 @@ def test_a_kernel_that_lies_only_where_it_comes_late_is_caught(tmp_path: Path, m
         difference = np.abs(one.force.values[one.plain_frame.values] - one.plain_force.values).max(axis=(1, 2))
         assert difference[0] < 1e-4  # where the load check looks
     assert max(np.abs(r.force.values[r.plain_frame.values] - r.plain_force.values).max() for r in runs) > 0.9 * LIE
+
+
+def test_what_ran_on_a_gpu_is_checked_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_module, "_device", lambda asked: asked)  # as where there is a GPU
+    field = PainnModel(checkpoint="tiny.safetensors", device="cuda").load(CHECKPOINTS)
+    plain, timed = field.plain("float64"), field.plain("float32")
+    assert plain is not None
+    assert timed is not None
+    assert (field.device, plain.device, timed.device) == ("cuda", "cpu", "cuda")
+    energy, forces = plain.evaluate(molecule_structure("H2O"))
+    assert np.isfinite(energy)
+    assert np.isfinite(forces).all()
