@@ -11,7 +11,7 @@ from mdprotocol.units import FS_PER_PS
 TOLERANCE = 1e-6
 """Steps by which a duration may differ from a whole number (rounding of decimal fractions)."""
 MANY_FRAMES = 200_000
-PLAIN_FRAMES, PLAIN_STEPS = 8, 250
+PLAIN_FRAMES, PLAIN_STEPS = 8, 1000
 """Most frames of a run that are evaluated again in plain float64, and steps for each of them but the first and the last."""
 
 

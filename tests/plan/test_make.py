@@ -269,7 +269,7 @@ def test_a_model_without_runs_for_a_criterion_is_warned_about(plan: Make) -> Non
 def test_disk_is_the_sum_of_the_variables(plan: Make) -> None:
     made = plan()
     run = made.runs[0]
-    atoms, frames, labels, plain = 2, 101, 11, 8
+    atoms, frames, labels, plain = 2, 101, 11, 4
     numbers = frames * (1 + 3 * 3 * atoms + 4 + 1) + 2 * atoms + 3 * atoms + 9 + 3
     numbers += (labels + plain) * (1 + 3 * atoms + 1)
     assert run_bytes(run, atoms) == HEADER_BYTES + 8 * numbers

@@ -32,7 +32,7 @@ simulations:
   nve:
     integrator: {{type: velocity_verlet}}
     timestep_fs: 0.5
-    duration_ps: 0.5
+    duration_ps: 2
     temperatures_K: [500]
     replicas: 3
     record_every_fs: 5
