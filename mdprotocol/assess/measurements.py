@@ -49,7 +49,7 @@ class Measurements:
     def quantities(self) -> dict[str, Quantity]:
         """Every quantity by its name `metric.quantity`, as stored."""
         names = [str(name) for name in self.dataset.data_vars if "." in str(name) and not str(name).endswith(REASON)]
-        return {name: _quantity(self.dataset[name].attrs) for name in names}
+        return {name: _quantity(self.dataset.variables[name].attrs) for name in names}
 
     @cached_property
     def run_outcomes(self) -> dict[Place, str]:
@@ -58,23 +58,24 @@ class Measurements:
 
     def places(self, quantity: str) -> list[Place]:
         """Planned places of a quantity, in the order of the dataset."""
-        if self.dataset[quantity + REASON].dims == RUN_DIMS:
+        if self.dataset.variables[quantity + REASON].dims == RUN_DIMS:
             return list(self.run_outcomes)
         return [place for place, _ in self._planned(None, quantity + REASON)]
 
     def reading(self, quantity: str, place: Place) -> Reading:
         """What was measured at a place; where nothing is stored, a reading with that as its reason."""
-        if quantity not in self.dataset:
+        if quantity not in self.dataset.variables:
             return Reading({}, f"{quantity} is not among the stored measurements; measure again")
         if quantity not in self._cache:
             self._cache[quantity] = _Table(self.dataset, quantity)
         return self._cache[quantity].reading(place)
 
     def _planned(self, ids: str | None, marker: str) -> Iterator[tuple[Place, Any]]:
-        dims = [str(dim) for dim in self.dataset[marker].dims]
-        axes = [self.dataset[dim].values.tolist() for dim in dims]
-        markers = self.dataset[marker].values
-        names = self.dataset[ids].values if ids else None
+        variables = self.dataset.variables
+        dims = [str(dim) for dim in variables[marker].dims]
+        axes = [variables[dim].values.tolist() for dim in dims]
+        markers = variables[marker].values
+        names = variables[ids].values if ids else None
         for index in np.ndindex(*markers.shape):
             absent = markers[index] == NOT_PLANNED if names is None else names[index] == ""
             if not absent:
@@ -92,12 +93,13 @@ class _Table:
     """One quantity as numpy arrays with look-up of coordinates."""
 
     def __init__(self, dataset: xr.Dataset, quantity: str) -> None:
-        codes = dataset[quantity + REASON]
-        self.codes, self.values = codes.values, dataset[quantity].values
-        self.reasons = dataset["reason"].values
-        self.index = {str(dim): {v: i for i, v in enumerate(dataset[dim].values.tolist())} for dim in codes.dims}
-        extra = [str(dim) for dim in dataset[quantity].dims[codes.ndim :]]
-        axes = [dataset[dim].values.tolist() for dim in extra]
+        variables = dataset.variables
+        codes = variables[quantity + REASON]
+        self.codes, self.values = codes.values, variables[quantity].values
+        self.reasons = variables["reason"].values
+        self.index = {str(dim): {v: i for i, v in enumerate(variables[dim].values.tolist())} for dim in codes.dims}
+        extra = [str(dim) for dim in variables[quantity].dims[codes.ndim :]]
+        axes = [variables[dim].values.tolist() for dim in extra]
         shape = tuple(len(axis) for axis in axes)
         self.extras: list[tuple[tuple[int, ...], Extra]] = [
             (at, tuple((dim, axis[i]) for dim, axis, i in zip(extra, axes, at, strict=True)))

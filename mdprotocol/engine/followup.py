@@ -16,7 +16,7 @@ import torch
 import xarray as xr
 from pydantic import ValidationError
 
-from mdprotocol.components import ForceField, Model, Structure, Subject
+from mdprotocol.components import ForceField, Model, Structure, Subject, Topology
 from mdprotocol.engine import events
 from mdprotocol.engine.guards import Watch
 from mdprotocol.engine.loop import initial_state
@@ -68,9 +68,11 @@ def follow_up_task(task: tuple[FollowUp, Path], emit: Callable[[events.Event], N
 
 def follow_up(wanted: FollowUp, folder: ResultsFolder) -> Table:
     """All follow-up calculations; what cannot be done leaves no row."""
-    until, table = time.process_time() + wanted.seconds, Table()
-    force_field = wanted.component.load(Path(wanted.base))
+    force_field, table = wanted.component.load(Path(wanted.base)), Table()
     first, *others = wanted.structures.items() or [("", None)]
+    if first[1] is not None:
+        force_field.prepare(Topology.of([first[1]]))  # what a model compiles or tabulates at first tells nothing
+    until = time.process_time() + wanted.seconds
     if first[1] is not None:
         _probe_all(wanted, force_field, folder, first[0], first[1], until, table)
     for k, rerun in enumerate(wanted.reruns):

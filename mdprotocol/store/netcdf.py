@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -112,14 +114,23 @@ def read(path: Path) -> xr.Dataset:
 
 
 def attributes(path: Path) -> dict[str, Any] | None:
-    """Global attributes of a file; None where it is absent, damaged or unreadable: nobody trusts a torn file."""
+    """Global attributes of a file; None where it is absent, damaged or unreadable: nobody trusts a torn file.
+
+    Like the seal they are read once as long as the file does not change.
+    """
     if not is_sound(path):
         return None
     try:
-        with netCDF4.Dataset(path, "r") as file:
-            return {name: _plain(file.getncattr(name)) for name in file.ncattrs()}
+        found = os.stat(path)
+        return dict(_attributes(str(path), found.st_size, found.st_mtime_ns, found.st_ino))
     except (OSError, RuntimeError, AttributeError, UnicodeDecodeError):
         return None
+
+
+@functools.lru_cache(maxsize=65_536)
+def _attributes(path: str, size: int, modified: int, inode: int) -> dict[str, Any]:
+    with netCDF4.Dataset(path, "r") as file:
+        return {name: _plain(file.getncattr(name)) for name in file.ncattrs()}
 
 
 def _plain(value: Any) -> Any:

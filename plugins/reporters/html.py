@@ -13,6 +13,9 @@ from mdprotocol.api import Decision, Outcome, Report, Reporter, escape
 from mdprotocol_plugins.reporters._document import document
 
 
+COLOURED = frozenset({*map(str, Outcome), *map(str, Decision)})
+
+
 class HtmlReporter(Reporter):
     """report.html: one self-contained page with the figures inside and every measurement."""
 
@@ -27,7 +30,7 @@ class HtmlReporter(Reporter):
 def verdict_class(cell: str) -> str:
     """Class of a cell that starts with an outcome or a decision, which gives it its colour; else empty."""
     word = cell.partition(":")[0]
-    return word.partition(" ")[0] if word in {*Outcome, *Decision} else ""
+    return word.partition(" ")[0] if word in COLOURED else ""
 
 
 def _template() -> jinja2.Template:
