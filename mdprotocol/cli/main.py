@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + (error.signal if isinstance(error, Interrupted) else signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 128 + 13  # as SIGPIPE ends a program; 0 would be an approval
     except (Exception, SystemExit):  # a plugin that calls `sys.exit` decides nothing
         traceback.print_exc()
         _complain("internal error: this is a bug in mdprotocol or in a plugin, not in your protocol")

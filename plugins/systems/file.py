@@ -17,6 +17,8 @@ from mdprotocol.api import Structure, StructureError
 from mdprotocol_plugins.systems._shared import SourceWithCell, finish, nearest
 
 MAX_BYTES = 64 * 2**20
+MOST_COLUMNS = 10_000
+"""Of an atom in an extxyz file."""
 REFUSED = frozenset({"bundletrajectory", "db", "gpw", "mysql", "postgresql", "py", "eon"})
 """Folders, databases, pickles, code."""
 COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".lzma", ".zst", ".zip"})
@@ -97,9 +99,17 @@ def _check_xyz(shown: str, data: bytes) -> None:
             raise StructureError(
                 f"{shown}: line {first + 1} says {atoms} atoms, but only {max(len(lines) - first - 2, 0)} lines follow"
             )
+        if _columns(lines[first + 1]) > MOST_COLUMNS:
+            raise StructureError(f"{shown}: line {first + 2} says more than {MOST_COLUMNS} columns an atom")
         first += 2 + atoms
     if first == 0:
         raise StructureError(f"{shown}: not a sound xyz file: the first line must be the number of atoms")
+
+
+def _columns(line: bytes) -> int:
+    """Columns that `Properties=name:kind:columns:...` asks for: ASE's reader makes a field of each."""
+    found = re.findall(rb"""Properties["']?\s*=\s*(?:"([^"]*)"|'([^']*)'|{([^}]*)}|(\S+))""", line)
+    return sum(_count(part) or 0 for ways in found for said in ways for part in said.split(b":"))
 
 
 def _count(line: bytes) -> int | None:

@@ -33,7 +33,7 @@ from mdprotocol.engine.worker import single_thread
 
 BUG = 70
 
-TIMED = ("inference_time", "resources", "speed")
+TIMED = ("inference_time", "resources", "speed", "usable_timestep.ns_per_day")
 """Metrics whose values are of the clock."""
 
 

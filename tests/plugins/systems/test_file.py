@@ -99,6 +99,8 @@ def test_format_can_be_named(tmp_path: Path) -> None:
         ("2\n\nH 0 0 0\nH 0 0 nan\n", "not numbers"),
         ("2\n\nH 0 0 0\nH 0 0 0.2\n", "0.200 Å apart"),
         ("99999999999\n\nH 0 0 0\n", "line 1 says 99999999999 atoms"),
+        ("1\nProperties=species:S:1:pos:R:3:x:R:3000000\nH 0 0 0\n", "line 2 says more than 10000 columns an atom"),
+        ("1\n\nH 0 0 0\n1\n'Properties' = {species:S:1:x:R:99_999_999}\nH 0 0 0\n", "line 5 says more than"),
         ("\x00\x01\x02", "kind of file|not a sound"),
     ],
 )
@@ -106,6 +108,12 @@ def test_broken_xyz(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "broken.xyz").write_text(text)
     with pytest.raises(StructureError, match=message):
         File(path="broken.xyz").build("x", tmp_path)
+
+
+def test_large_numbers_in_a_comment_are_no_columns(tmp_path: Path) -> None:
+    text = "1\nProperties=species:S:1:pos:R:3 config=a:123456 id=987654321\nH 0 0 0\n"
+    (tmp_path / "sound.xyz").write_text(text)
+    assert len(File(path="sound.xyz").build("x", tmp_path)) == 1
 
 
 @pytest.mark.parametrize("name", ["broken.cif", "broken.sdf", "broken.traj", "broken.pdb", "POSCAR"])
