@@ -600,6 +600,11 @@ class Executor(Component):
             setup: a picklable function called once in every worker before its first task.
         """
 
-    def staff(self, setup: Callable[[], None]) -> AbstractContextManager[Staff | None]:
-        """Workers that stay for several calls, set up and waiting when the context begins; None where none are kept."""
+    def staff(self, setup: Callable[[], None], most: int) -> AbstractContextManager[Staff | None]:
+        """Workers that stay for several calls, set up and waiting when the context begins; None where none are kept.
+
+        Args:
+            setup: as for `execute`.
+            most: more would have nothing to do.
+        """
         return nullcontext()

@@ -204,7 +204,7 @@ def _simulate(
     options: RunOptions,
 ) -> None:
     """What times something first and alone, so that nothing competes with it; then all else on all workers."""
-    workers.start()
+    workers.start(len(batches) + len(probes))
     timed, others = divided(probes) if workers.stay else (list(probes), [])
 
     def execute(how: Callable[..., Iterator[Any]], items: Sequence[Batch | ProbeBatch]) -> None:

@@ -38,10 +38,10 @@ class Workers:
     def __exit__(self, *raised: Any) -> None:
         self._stack.close()
 
-    def start(self) -> None:
-        """Have them ready; for the little that is left to do with finished runs it does not pay."""
+    def start(self, most: int) -> None:
+        """Have at most so many ready; for the little that is left to do with finished runs it does not pay."""
         if self._staff is None:
-            self._staff = self._stack.enter_context(self.executor.staff(self._setup))
+            self._staff = self._stack.enter_context(self.executor.staff(self._setup, most))
 
     @property
     def stay(self) -> bool:

@@ -54,8 +54,8 @@ class Processes(Executor):
             yield from team.execute(work, tasks, on_event)
 
     @contextlib.contextmanager
-    def staff(self, setup: Callable[[], None]) -> Iterator[Team]:
-        with contextlib.closing(Team(setup, self.count(), self.task_timeout_s, stays=True)) as team:
+    def staff(self, setup: Callable[[], None], most: int) -> Iterator[Team]:
+        with contextlib.closing(Team(setup, min(most, self.count()), self.task_timeout_s, stays=True)) as team:
             team.assemble()
             yield team
 

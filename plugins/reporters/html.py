@@ -12,7 +12,6 @@ import jinja2
 from mdprotocol.api import Decision, Outcome, Report, Reporter, escape
 from mdprotocol_plugins.reporters._document import document
 
-
 COLOURED = frozenset({*map(str, Outcome), *map(str, Decision)})
 
 

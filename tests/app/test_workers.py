@@ -50,14 +50,14 @@ def test_results_come_in_the_order_of_the_items(options: dict[str, Any]) -> None
     with workers(**options) as some:
         assert some.map(square, [5, 1]) == [25, 1]
         assert not some.stay
-        some.start()
+        some.start(2)
         assert some.stay is ("workers" in options)
         assert some.map(square, range(12)) == [number**2 for number in range(12)]
 
 
 def test_what_a_worker_cannot_do_is_done_here() -> None:
     with workers(workers=2) as some:
-        some.start()
+        some.start(2)
         me = os.getpid()
         assert some.map(dies_elsewhere, [me, me]) == [me, me]
         assert some.map(raises_elsewhere, [me]) == [me]

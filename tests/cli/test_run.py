@@ -103,6 +103,20 @@ def test_the_same_seed_gives_the_same_bytes_of_data(cli, finished: Path, small: 
             xr.testing.assert_identical(one.load(), two.load())
 
 
+def test_the_number_of_workers_changes_no_bit(cli, finished: Path, small: Path) -> None:
+    """Runs, measurements and figures; the small protocol times nothing."""
+    for workers, folder in ((1, "one"), (3, "three")):
+        executor = f"executor={{type: processes, workers: {workers}}}"
+        assert cli("run", small, "-o", folder, "-q", "--set", executor).code == 0
+    patterns = ("runs/**/*.nc", "measurements.nc", "figures/*.png", "verdict.csv")
+    files = [path.relative_to(finished) for pattern in patterns for path in finished.glob(pattern)]
+    assert len(files) >= 8
+    for file in files:
+        here = (finished / file).read_bytes()
+        for folder in ("one", "three"):
+            assert (finished.parent / folder / file).read_bytes() == here, file
+
+
 def test_judging_needs_no_torch(cli, finished: Path, tmp_path: Path) -> None:
     """A folder in which importing torch raises comes first on the path."""
     (tmp_path / "poison").mkdir()

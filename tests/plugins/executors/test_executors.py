@@ -145,7 +145,7 @@ def test_a_failing_setup_is_said_as_it_is() -> None:
 
 
 def test_workers_that_stay_are_ready_before_the_first_task_and_do_several_kinds_of_work() -> None:
-    with Processes(workers=2).staff(tasks_kit.setup) as staff:
+    with Processes(workers=2).staff(tasks_kit.setup, 2) as staff:
         assert staff is not None
         pids = {child.pid for child in multiprocessing.active_children()}
         assert len(pids) == 2
@@ -158,7 +158,7 @@ def test_workers_that_stay_are_ready_before_the_first_task_and_do_several_kinds_
 
 
 def test_a_worker_that_dies_while_it_waits_costs_no_task() -> None:
-    with Processes(workers=1).staff(tasks_kit.setup) as staff:
+    with Processes(workers=8).staff(tasks_kit.setup, 1) as staff:
         assert staff is not None
         (child,) = multiprocessing.active_children()
         child.kill()
@@ -168,14 +168,14 @@ def test_a_worker_that_dies_while_it_waits_costs_no_task() -> None:
 
 
 def test_workers_that_stay_say_that_their_setup_fails_before_the_first_task() -> None:
-    with pytest.raises(ValueError, match="no such plugin"), Processes(workers=2).staff(tasks_kit.broken_setup):
+    with pytest.raises(ValueError, match="no such plugin"), Processes(workers=2).staff(tasks_kit.broken_setup, 2):
         pass
     assert multiprocessing.active_children() == []
 
 
 def test_workers_that_stay_are_told_to_stop_when_their_task_is_left(tmp_path: Path) -> None:
     beat = tmp_path / "beat"
-    with Processes(workers=2).staff(tasks_kit.setup) as staff:
+    with Processes(workers=2).staff(tasks_kit.setup, 2) as staff:
         assert staff is not None
         results = staff.execute(tasks_kit.work, [("beat", str(beat)), ("square", 2)], lambda event: None)
         assert next(results) == 4
@@ -185,7 +185,7 @@ def test_workers_that_stay_are_told_to_stop_when_their_task_is_left(tmp_path: Pa
 
 
 def test_an_executor_keeps_no_workers_unless_it_says_so() -> None:
-    with Serial().staff(tasks_kit.setup) as staff:
+    with Serial().staff(tasks_kit.setup, 2) as staff:
         assert staff is None
 
 
