@@ -276,9 +276,9 @@ def _guarded(metric: Metric, dataset: xr.Dataset) -> xr.Dataset:
         if dataset.variables[name].nbytes <= SHARED_BYTES:
             dataset.variables[name].load()  # the copy shares it, and so will the next metric's
     view = dataset.copy(deep=False)
-    for name in dataset.data_vars.keys() - metric.needs:
-        if not dataset.variables[name]._in_memory:  # not read yet: what this metric writes into it is for itself alone
-            view._variables[name] = dataset.variables[name].copy(deep=True)
+    for other in dataset.data_vars.keys() - metric.needs:
+        if not dataset.variables[other]._in_memory:  # not read yet: what this metric writes into it is for itself alone
+            view._variables[other] = dataset.variables[other].copy(deep=True)
     for name in sorted(metric.needs):
         if name not in view.variables:
             raise NotMeasurable(f"the run has no {name}")
