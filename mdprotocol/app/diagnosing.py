@@ -55,12 +55,13 @@ def causes_of(verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: Resu
     """Causes of a verdict's failed criteria, from the follow-up stored with these very runs."""
     path = f"diagnosis/{verdict.model}.nc"
     subject = _stored(folder, path)
-    if not subject or any(folder.identity(run) != identity for run, identity in json.loads(subject)["runs"].items()):
+    if not subject:
         return []
     try:
-        with folder.open(path) as table:
-            rows = rows_of(table.load())
-    except (StoreError, KeyError, ValueError):
+        if any(folder.identity(run) != identity for run, identity in dict(json.loads(subject)["runs"]).items()):
+            return []
+        rows = rows_of(folder.load(path))
+    except (StoreError, KeyError, ValueError, TypeError, RecursionError):  # not one of ours
         return []
     return list(diagnose(verdict, metrics, rows))
 

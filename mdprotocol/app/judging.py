@@ -36,7 +36,7 @@ def report(results: Path, source: Source) -> Finished:
         return judge(results, source)
     prepared = adopted(prepare(source), folder)
     runs, probes = expand_runs(prepared.protocol), expand_probes(prepared.protocol, prepared.registry)
-    measurements = Measurements(folder.open("measurements.nc").load())
+    measurements = Measurements.stored(folder.load("measurements.nc"))
     return conclude(prepared.protocol, prepared.registry, runs, probes, measurements, folder, executed=0)
 
 

@@ -80,8 +80,7 @@ def _verdict(folder: ResultsFolder) -> list[_Model]:
 
 
 def _quantities(folder: ResultsFolder) -> dict[str, Quantity]:
-    with folder.open("measurements.nc") as dataset:
-        return Measurements(dataset).quantities
+    return Measurements.stored(folder.load("measurements.nc")).quantities
 
 
 def _pairs(a: Sequence[_Model], b: Sequence[_Model]) -> list[tuple[_Model, _Model]]:

@@ -135,7 +135,10 @@ def rows_of(table: xr.Dataset) -> list[Row]:
     """The rows of a stored follow-up."""
     names = ("what", "quantity", "system", "criteria", "value", "detail")
     columns = zip(*(table[name].values.tolist() for name in names), strict=True)
-    return [Row(a, b, c, tuple(str(names).split()), float(value), e) for a, b, c, names, value, e in columns]
+    return [
+        Row(str(a), str(b), str(c), tuple(str(names).split()), float(value), str(e))
+        for a, b, c, names, value, e in columns
+    ]
 
 
 def diagnose(verdict: ModelVerdict, metrics: Mapping[str, Metric], rows: Sequence[Row]) -> Iterator[Diagnosis]:

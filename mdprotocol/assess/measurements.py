@@ -16,13 +16,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import xarray as xr
 
 from mdprotocol.assess.places import PROBE_DIMS, RUN_DIMS, Coordinate, Extra, Place, Reading
-from mdprotocol.components import Quantity
+from mdprotocol.components import Pool, Quantity
+from mdprotocol.errors import StoreError
 
 MEASURED, NOT_PLANNED = 0, 1
 REASON = "__reason"
@@ -44,6 +45,22 @@ class Measurements:
 
     dataset: xr.Dataset
     _cache: dict[str, _Table] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def stored(cls, dataset: xr.Dataset) -> Measurements:
+        """Measurements as a file has them.
+
+        Raises:
+            StoreError: it is not laid out as one of ours.
+        """
+        try:
+            found = cls(dataset)
+            _check(found)
+        except Exception as error:  # whatever stands in a file
+            raise StoreError(
+                f"these are no measurements of this program ({error}); `mdprotocol judge` measures again"
+            ) from error
+        return found
 
     @property
     def quantities(self) -> dict[str, Quantity]:
@@ -84,6 +101,24 @@ class Measurements:
                 yield Place(name, **coordinates), markers[index]
 
 
+def _check(found: Measurements) -> None:
+    """Every variable that is looked up is there, with the dims and the kind of values that it is taken to have."""
+    variables, quantities = found.dataset.variables, found.quantities
+    layout = [("run", RUN_DIMS, "OU"), ("run_outcome", RUN_DIMS, "OU"), ("reason", ("reason_index",), "OU")]
+    for name, quantity in quantities.items():
+        dims = PROBE_DIMS if variables[name + REASON].dims == PROBE_DIMS else RUN_DIMS
+        layout += [(name + REASON, dims, "i"), (name, (*dims, *variables[name].dims[len(dims) :]), "f")]
+        if quantity.pool not in get_args(Pool):
+            raise ValueError(f"{name} has no pool of ours")
+    for name, dims, kinds in layout:
+        missing = [dim for dim in dims if dim not in variables and dim != "reason_index"]
+        if variables[name].dims != dims or variables[name].dtype.kind not in kinds or missing:
+            raise ValueError(f"{name} has other dims or values")
+    codes = [variables[name + REASON].values for name in quantities]
+    if any(c.size and not 0 <= c.min() <= c.max() < variables["reason"].size for c in codes):
+        raise ValueError("a reason is missing")
+
+
 def _quantity(attrs: Mapping[str, Any]) -> Quantity:
     positive = bool(attrs.get("positive", 0))
     return Quantity(str(attrs["units"]), str(attrs["long_name"]), attrs["pool"], positive=positive)
@@ -117,7 +152,10 @@ class _Table:
             text = str(self.reasons[code]) if code != NOT_PLANNED else "it was not planned when this was measured"
             return Reading({}, text)
         values = {extra: float(self.values[at + inner]) for inner, extra in self.extras}
-        return Reading({extra: value for extra, value in values.items() if not np.isnan(value)})
+        found = {extra: value for extra, value in values.items() if not np.isnan(value)}
+        if not found or not np.isfinite(list(found.values())).all():
+            return Reading({}, "the stored measurement is no number; measure again")
+        return Reading(found)
 
 
 def collect(entries: Iterable[Entry], outcomes: Mapping[Place, str]) -> Measurements:

@@ -151,6 +151,10 @@ class ResultsFolder:
         """Open a NetCDF file lazily; close it, or use it as a context manager."""
         return netcdf.read(self.path(relative))
 
+    def load(self, relative: str) -> xr.Dataset:
+        """Read all of a NetCDF file."""
+        return netcdf.load(self.path(relative))
+
     def attributes(self, relative: str) -> dict[str, Any] | None:
         """Attributes of a finished file; None where it is absent, unreadable or carries no identity."""
         found = netcdf.attributes(self.path(relative))

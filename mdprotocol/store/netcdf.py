@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import netCDF4
 import numpy as np
@@ -19,6 +20,7 @@ from mdprotocol.store.atomic import meant
 from mdprotocol.store.seal import is_sound
 from mdprotocol.variables import RUN_COORDS, RUN_VARIABLES
 
+Result = TypeVar("Result")
 IDENTITY = "identity"
 FULL_BYTES = 1 << 20
 
@@ -107,10 +109,60 @@ def read(path: Path) -> xr.Dataset:
     if path.exists() and not is_sound(path):
         raise StoreError(f"{path} cannot be read as NetCDF: it is damaged, or this program did not write it")
     try:
+        if path.exists():
+            _ordinary(path)
         return xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except Exception as error:  # readers raise whatever they stumble over
         what = "is not there" if not path.exists() else f"cannot be read as NetCDF ({error})"
         raise StoreError(f"{path} {what}") from error
+
+
+def load(path: Path) -> xr.Dataset:
+    """All of a file, in memory.
+
+    Raises:
+        StoreError: as `read`, or a variable cannot be read.
+    """
+    try:
+        with read(path) as dataset:
+            return dataset.load()
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(f"{path} cannot be read as NetCDF ({error})") from error
+
+
+def _of_stat(function: Callable[[str], Result]) -> Callable[[Path], Result]:
+    """Ask once about a file, as long as it does not change."""
+
+    @functools.lru_cache(maxsize=65_536)
+    def ask(path: str, size: int, modified: int, inode: int) -> Result:
+        return function(path)
+
+    def cached(path: Path) -> Result:
+        found = os.stat(path)
+        return ask(str(path), found.st_size, found.st_mtime_ns, found.st_ino)
+
+    return cached
+
+
+@_of_stat
+def _ordinary(path: str) -> None:
+    """Refuse what no file of ours is: with groups or types of its own, or with variables larger than itself.
+
+    Ours are not compressed, and all of each variable is written; so nothing asks for more memory than the file has bytes.
+
+    Raises:
+        ValueError: it is no file of ours.
+    """
+    with netCDF4.Dataset(path, "r") as file:
+        bytes_of = [math.prod(v.shape) * getattr(v.dtype, "itemsize", 1) for v in file.variables.values()]
+        foreign = [*file.groups, *file.cmptypes, *file.vltypes, *file.enumtypes]
+        longest = max((len(dim) for dim in file.dimensions.values()), default=0)
+    if foreign:
+        raise ValueError(f"'{foreign[0]}' is a group, or a type of its own")
+    if max(sum(bytes_of), longest) > os.stat(path).st_size:
+        raise ValueError("its variables are larger than the file")
 
 
 def attributes(path: Path) -> dict[str, Any] | None:
@@ -121,14 +173,14 @@ def attributes(path: Path) -> dict[str, Any] | None:
     if not is_sound(path):
         return None
     try:
-        found = os.stat(path)
-        return dict(_attributes(str(path), found.st_size, found.st_mtime_ns, found.st_ino))
-    except (OSError, RuntimeError, AttributeError, UnicodeDecodeError):
+        _ordinary(path)
+        return dict(_attributes(path))
+    except Exception:  # readers raise whatever they stumble over
         return None
 
 
-@functools.lru_cache(maxsize=65_536)
-def _attributes(path: str, size: int, modified: int, inode: int) -> dict[str, Any]:
+@_of_stat
+def _attributes(path: str) -> dict[str, Any]:
     with netCDF4.Dataset(path, "r") as file:
         return {name: _plain(file.getncattr(name)) for name in file.ncattrs()}
 

@@ -54,7 +54,16 @@ class Results:
             )
         try:
             return stack(found, *self._planned(simulation))
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            OverflowError,
+            AttributeError,
+            OSError,
+            RuntimeError,
+            MemoryError,
+        ) as error:
             raise StoreError(f"the runs of {model} × {system} × {simulation} do not fit together: {error}") from error
 
     def verdict(self) -> dict[str, Any]:

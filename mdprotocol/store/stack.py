@@ -80,6 +80,9 @@ def _longest(runs: Sequence[RunFile]) -> tuple[xr.Dataset, dict[str, int]]:
     for run in runs:
         with netCDF4.Dataset(run.path, "r") as file:
             own = {name: len(dim) for name, dim in file.dimensions.items()}
+        fixed = {name: size for name, size in own.items() if name not in GROWING}
+        if any(sizes.get(name, size) != size for name, size in fixed.items()):
+            raise ValueError(f"{run.id} has other dims than those before it")
         rank[run.id] = run.attrs.get("outcome") == "completed", own.get("frame", 0)
         sizes = {name: max(own.get(name, 0), sizes.get(name, 0)) for name in {*own, *sizes}}
     longest = max(runs, key=lambda run: rank[run.id])

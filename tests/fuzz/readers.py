@@ -340,7 +340,7 @@ def measurements(folder: Path) -> Reader:
 
     def read(path: Path) -> None:
         protocol, metrics, runs, probes = _planned()
-        found = Measurements(ResultsFolder(path.parent).open("measurements.nc").load())
+        found = Measurements.stored(ResultsFolder(path.parent).load("measurements.nc"))
         judge_models(protocol, metrics, runs, probes, found)
         tabulate(protocol, metrics, found)
 
