@@ -104,15 +104,19 @@ class Measurements:
 def _check(found: Measurements) -> None:
     """Every variable that is looked up is there, with the dims and the kind of values that it is taken to have."""
     variables, quantities = found.dataset.variables, found.quantities
-    layout = [("run", RUN_DIMS, "OU"), ("run_outcome", RUN_DIMS, "OU"), ("reason", ("reason_index",), "OU")]
+    layout: list[tuple[str, tuple[Any, ...], str]] = [
+        ("run", RUN_DIMS, "OU"),
+        ("run_outcome", RUN_DIMS, "OU"),
+        ("reason", ("reason_index",), "OU"),
+    ]
     for name, quantity in quantities.items():
-        dims = PROBE_DIMS if variables[name + REASON].dims == PROBE_DIMS else RUN_DIMS
+        dims: tuple[str, ...] = PROBE_DIMS if variables[name + REASON].dims == PROBE_DIMS else RUN_DIMS
         layout += [(name + REASON, dims, "i"), (name, (*dims, *variables[name].dims[len(dims) :]), "f")]
         if quantity.pool not in get_args(Pool):
             raise ValueError(f"{name} has no pool of ours")
-    for name, dims, kinds in layout:
-        missing = [dim for dim in dims if dim not in variables and dim != "reason_index"]
-        if variables[name].dims != dims or variables[name].dtype.kind not in kinds or missing:
+    for name, wanted, kinds in layout:
+        missing = [dim for dim in wanted if dim not in variables and dim != "reason_index"]
+        if variables[name].dims != wanted or variables[name].dtype.kind not in kinds or missing:
             raise ValueError(f"{name} has other dims or values")
     codes = [variables[name + REASON].values for name in quantities]
     if any(c.size and not 0 <= c.min() <= c.max() < variables["reason"].size for c in codes):

@@ -25,6 +25,7 @@ from mdprotocol.engine.stopping import Stop, deferred
 from mdprotocol.engine.writing import RunOutcome, Writing
 from mdprotocol.plan.types import Batch, total_steps
 from mdprotocol.store import ResultsFolder
+from mdprotocol.store.segment import Segment
 from mdprotocol.store.work import Work
 from mdprotocol.units import FS_PER_NS, SECONDS_PER_DAY
 
@@ -50,27 +51,42 @@ def _run_batch(batch: Batch, folder: ResultsFolder, emit: Emit, stop: Stop) -> l
     atoms, steps = sum(map(len, structures)), total_steps(batch.settings)
     emit(events.BatchStarted(name, len(batch.runs), atoms, steps, batch.settings.timestep_fs))
     model = _load(batch, name, emit)
-    loop = Loop(
-        model,
-        structures,
-        [run.temperature_K for run in batch.runs],
-        [run.seed for run in batch.runs],
-        batch.settings,
-        _progress(batch, name, emit),
-        _failure(batch, name, emit),
-        held_frames(batch.settings, Topology.of(structures).offsets),
-    )
-    work = Work(folder, batch.key)
+    offsets = Topology.of(structures).offsets
+
+    def make_loop() -> Loop:
+        return Loop(
+            model,
+            structures,
+            [run.temperature_K for run in batch.runs],
+            [run.seed for run in batch.runs],
+            batch.settings,
+            _progress(batch, name, emit),
+            _failure(batch, name, emit),
+            held_frames(batch.settings, offsets),
+        )
+
+    loop, work = make_loop(), Work(folder, batch.key)
     work.begin(work_facts(batch))
-    journal = Journal(work, model.kernel, stop)
-    if journal.latest is not None:
-        loop.restore(journal.latest)
+    journal = Journal(work, model.kernel, stop, offsets)
+    if journal.latest is not None and not _restored(loop, journal.latest):
+        work.remove()
+        work.begin(work_facts(batch))
+        loop, journal = make_loop(), Journal(work, model.kernel, stop, offsets)
     loop.run(journal)
     outcomes = Writing(batch, folder, work, journal, loop.dof, model, stop).run(_ticking(name, emit))
     work.remove()
     failed = sum(outcome.outcome == "failed" for outcome in outcomes)
     emit(events.BatchFinished(name, len(outcomes), failed, time.monotonic() - started))
     return outcomes
+
+
+def _restored(loop: Loop, kept: Segment) -> bool:
+    """Go on from a checkpoint; False where it is none that this batch can have written."""
+    try:
+        loop.restore(kept)
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError):
+        return False
+    return True
 
 
 def batch_label(batch: Batch) -> str:

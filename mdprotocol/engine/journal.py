@@ -37,16 +37,21 @@ class Journal:
 
     Args:
         kernel: what evaluates the model; segments by another one are not gone on from, because bits would differ.
+        offsets: (B+1,) the atoms of copy b are offsets[b]:offsets[b+1].
     """
 
-    def __init__(self, work: Work, kernel: str, stop: Stop) -> None:
+    def __init__(self, work: Work, kernel: str, stop: Stop, offsets: np.ndarray) -> None:
         self._work, self._kernel, self._stop = work, kernel, stop
         self.latest: Segment | None = None
         """The last checkpoint; the segments form a chain in which each begins where the one before it ends."""
         self._starts: list[int] = []
         self._end = 0
         for segment in work.segments(SERIES):
-            if segment.facts["kernel"] != kernel or segment.facts["taken"] != self._end:
+            if (
+                not fits(segment, offsets)
+                or segment.facts.get("kernel") != kernel
+                or segment.facts["taken"] != self._end
+            ):
                 break
             self._link(segment)
         self._kept = time.monotonic()
@@ -76,6 +81,26 @@ class Journal:
         assert self.latest is not None
         assert self.latest.facts["finished"]
         return History(self._work, self._starts, self.latest, offsets)
+
+
+def fits(segment: Segment, offsets: np.ndarray) -> bool:
+    """Whether a segment has what one of this batch has: its checksum says that it is as it was written, not by whom."""
+    facts, atoms, copies = segment.facts, int(offsets[-1]), len(offsets) - 1
+    numbers = [facts.get(name) for name in ("stage", "taken", "frames")]
+    if not all(type(number) is int and number >= 0 for number in numbers) or type(facts.get("step")) is not int:
+        return False
+    if any(not isinstance(found := facts.get(name), list) or len(found) != copies for name in ("alive", "endings")):
+        return False
+    rows = facts["frames"]
+    shapes: dict[str, tuple[int, ...]] = {f"frame:{name}": (rows, atoms, 3) for name in PER_ATOM} | {
+        "frame:time": (rows,)
+    }
+    shapes |= {f"frame:{name}": (rows, copies) for name in PER_COPY}
+    shapes |= {f"state:{name}": (atoms, 3) for name in ("positions", "velocities", "forces")}
+    shapes |= {f"state:{name}": (copies,) for name in ("energy", "bath_energy")} | {"recorder:count": (copies,)}
+    found_shapes = {name: segment.arrays[name].shape for name in shapes if name in segment.arrays}
+    kinds = {segment.arrays[name].dtype.str for name in found_shapes if name != "recorder:count"}
+    return found_shapes == shapes and kinds <= {"<f8"} and segment.arrays["recorder:count"].dtype.kind == "i"
 
 
 class History:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from mdprotocol.engine.known import KnownLabels
 from mdprotocol.engine.stopping import Stop
 from mdprotocol.errors import ReferenceFailure, told
 from mdprotocol.store.netcdf import Growing
+from mdprotocol.store.segment import Segment
 from mdprotocol.store.work import Work
 
 SEGMENT_LABELS = 64
@@ -48,10 +50,23 @@ class Labels:
         self._work, self._history, self._b, self._series = work, history, b, f"labels-{b}"
         self._structure, self._reference, self._every, self._known = structure, reference, every, known
         self._planned = -(-history.frames(b) // every)
-        found = list(self._work.segments(self._series))
+        found = list(itertools.takewhile(self._fits, self._work.segments(self._series)))
         self._segments = len(found)
         self._facts: dict[str, Any] = (
             dict(found[-1].facts) if found else {"done": 0, "kept": 0, "failed": 0, "reason": ""}
+        )
+
+    def _fits(self, segment: Segment) -> bool:
+        """Whether a segment has what one of these labels has."""
+        facts, arrays = segment.facts, segment.arrays
+        counts = [facts.get(name) for name in ("done", "kept", "failed", "first")]
+        if not all(type(count) is int and 0 <= count <= self._planned for count in counts):
+            return False
+        rows = facts["kept"] - facts["first"]
+        wanted = {name: values.shape[1:] for name, values in _arrays([], len(self._structure)).items()}
+        return isinstance(facts.get("reason"), str) and all(
+            name in arrays and arrays[name].shape == (rows, *inner) and arrays[name].dtype.kind in "if"
+            for name, inner in wanted.items()
         )
 
     def make(self, stop: Stop, tick: Callable[[], None]) -> None:

@@ -14,6 +14,7 @@ from mdprotocol.components import Evaluation, ForceField, Integrator, Model
 from mdprotocol.engine import journal, labels, loop
 from mdprotocol.engine.batch import run_batch
 from mdprotocol.engine.journal import Journal
+from mdprotocol.engine.stopping import Stop
 from mdprotocol.errors import StoreError
 from mdprotocol.plan.types import Batch
 from mdprotocol.protocol.schema import Guards
@@ -175,15 +176,17 @@ def test_a_damaged_segment_is_not_gone_on_from(tmp_path: Path, monkeypatch: pyte
 
 def test_another_kernel_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "SEGMENT_SECONDS", 0.0)
-    work = Work(ResultsFolder(tmp_path), "k")
+    made = loop.Loop(springs(), [triangle()], [300.0], [1], settings(VelocityVerlet(), 4))
+    made.run()
+    work, stop, offsets = Work(ResultsFolder(tmp_path), "k"), Stop(), np.array([0, 3])
     work.begin({"a": 1})
-    work.append("md", 0, {"kernel": "fused", "taken": 0, "frames": 1}, {"x": np.zeros(1)})
-    from mdprotocol.engine.stopping import Stop
-
-    assert Journal(work, "fused", Stop()).latest is not None
-    assert Journal(work, "torch", Stop()).latest is None
+    facts, arrays = made.checkpoint()
+    work.append("md", 0, facts | {"kernel": "fused"}, arrays)
+    assert Journal(work, "fused", stop, offsets).latest is not None
+    assert Journal(work, "torch", stop, offsets).latest is None
+    assert Journal(work, "fused", stop, np.array([0, 4])).latest is None
     work.begin({"a": 2})  # other versions
-    assert Journal(work, "fused", Stop()).latest is None
+    assert Journal(work, "fused", stop, offsets).latest is None
 
 
 def test_a_folder_that_has_vanished_is_not_made_again(tmp_path: Path) -> None:
