@@ -155,10 +155,16 @@ def thin(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndar
     x, y = finite(x, y)
     if len(x) <= most:
         return x, y
-    keep = {0, len(x) - 1}
-    for stretch in np.array_split(np.arange(len(x)), most // 2 - 1):
-        keep |= {int(stretch[y[stretch].argmin()]), int(stretch[y[stretch].argmax()])}
-    index = np.array(sorted(keep))
+    stretches = most // 2 - 1
+    short, longer = divmod(len(x), stretches)  # so many are longer by one
+    keep = [np.array([0, len(x) - 1])]
+    for first, table in (
+        (0, y[: longer * (short + 1)].reshape(longer, short + 1)),
+        (longer * (short + 1), y[longer * (short + 1) :].reshape(stretches - longer, short)),
+    ):
+        starts = first + table.shape[1] * np.arange(len(table))
+        keep += [starts + table.argmin(axis=1), starts + table.argmax(axis=1)]
+    index = np.unique(np.concatenate(keep))
     return x[index], y[index]
 
 
