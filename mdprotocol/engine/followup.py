@@ -69,20 +69,19 @@ def follow_up_task(task: tuple[FollowUp, Path], emit: Callable[[events.Event], N
 def follow_up(wanted: FollowUp, folder: ResultsFolder) -> Table:
     """All follow-up calculations; what cannot be done leaves no row."""
     force_field, table = wanted.component.load(Path(wanted.base)), Table()
-    first, *others = wanted.structures.items() or [("", None)]
-    if first[1] is not None:
-        force_field.prepare(Topology.of([first[1]]))  # what a model compiles or tabulates at first tells nothing
+    first, others = list(wanted.structures.items())[:1], list(wanted.structures.items())[1:]
+    for _, structure in first:
+        force_field.prepare(Topology.of([structure]))  # what a model compiles or tabulates at first tells nothing
     until = time.process_time() + wanted.seconds
-    if first[1] is not None:
-        _probe_all(wanted, force_field, folder, first[0], first[1], until, table)
+    for name, structure in first:
+        _probe_all(wanted, force_field, folder, name, structure, until, table)
     for k, rerun in enumerate(wanted.reruns):
-        structure = wanted.structures.get(rerun.run.system)
-        if structure is not None:
+        moved = wanted.structures.get(rerun.run.system)
+        if moved is not None:
             share = max(0.0, until - time.process_time()) / (len(wanted.reruns) - k)
-            _run_again(wanted, rerun, structure, force_field, folder, time.process_time() + share, table)
+            _run_again(wanted, rerun, moved, force_field, folder, time.process_time() + share, table)
     for name, structure in others:
-        if structure is not None:
-            _probe_all(wanted, force_field, folder, name, structure, until, table)
+        _probe_all(wanted, force_field, folder, name, structure, until, table)
     return table
 
 
@@ -141,7 +140,7 @@ def _run_again(
             for quantity, value, detail in _numbers(rerun, structure, model, timestep, count, start):
                 names = " ".join(rerun.criteria)
                 table.add(what, quantity, system, value, criteria=names, detail=detail)
-    except (NotMeasurable, OSError, KeyError):
+    except Exception:  # a run that is gone, a model or integrator that breaks: the others may still tell
         return
 
 
@@ -201,10 +200,10 @@ def _numbers(
         return
     for quantity, metric in rerun.quantities.items():
         try:
-            value = metric.measure(moved)[quantity.partition(".")[2]]
-        except (NotMeasurable, KeyError):
+            value = float(np.max(np.asarray(metric.measure(moved)[quantity.partition(".")[2]], dtype=float)))
+        except Exception:  # as for a probe
             continue
-        yield quantity, float(np.max(np.asarray(value, dtype=float))), f"over {length}"
+        yield quantity, value, f"over {length}"
 
 
 def _first_failure(moved: xr.Dataset, structure: Structure, run: Run) -> str:
