@@ -2,15 +2,19 @@
 
 Every trial goes the way of a real run: a plan, the engine, the probes, measuring, judging. Runs and probes that a fault
 does not touch (the reference's own among them) are taken over from the trial without a fault, by their identity.
+
+A trial that was begun is kept in the folder `trials` until the self-test has come to its end: called again after an
+interruption, it takes over finished trials and finished runs, and goes on with the others from their checkpoints.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,15 +30,19 @@ from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms
 from mdprotocol.components import Metric
 from mdprotocol.errors import StoreError, UsageError
 from mdprotocol.plan import Plan, Probe, Run, make_plan, metrics_of, total_steps
+from mdprotocol.plan.identity import hashed
+from mdprotocol.protocol import dump
 from mdprotocol.protocol.checks import expanded_name
 from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.report.selftest import render_selftest
 from mdprotocol.store import ResultsFolder
-from mdprotocol.verdicts import Level
+from mdprotocol.verdicts import Level, Outcome
 
 if TYPE_CHECKING:
     from mdprotocol.faults import Change, Fault
 
+TRIALS, TRIAL, SPOILED = "trials", "trial.json", "spoiled.json"
+"""Folder of trials; in each, what it found, and a mark that its files are about to be changed by its fault."""
 SHARES = (0.5, 0.25, 0.125)
 """Of a fault's size, tried where the smallest size seen is asked for."""
 
@@ -96,14 +104,14 @@ def selftest(
     planted = chosen(faults, dict(protocol.selftest.sizes))
     repetitions = protocol.selftest.sound if sound is None else sound
     folder = ResultsFolder(output or Path("results") / protocol.name / "selftest")
-    folder.root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".trials-", dir=folder.root) as scratch:
-        bench = _Bench(prepared, Path(scratch), on_event)
+    with folder.locked():
+        bench = _Bench(prepared, folder.path(TRIALS), on_event)
         subjects = [*protocol.models, *([ORACLE] if oracle else [])]
         powers = tuple(bench.power(model, planted, repetitions, sizes) for model in subjects)
-    seconds = time.time() - started
-    for name, data in render_selftest(protocol, powers, seconds).items():
-        folder.write_bytes(name, data)
+        seconds = time.time() - started
+        for name, data in render_selftest(protocol, powers, seconds).items():
+            folder.write_bytes(name, data)
+        shutil.rmtree(folder.path(TRIALS), ignore_errors=True)
     return SelfTested(folder.root, powers, seconds)
 
 
@@ -163,8 +171,9 @@ def _exists(data: Mapping[str, Any], path: str) -> bool:
 class _Bench:
     """Runs trials on the protocol's workers."""
 
-    def __init__(self, prepared: Prepared, scratch: Path, on_event: EventHandler) -> None:
-        self._prepared, self._scratch, self._on_event = prepared, scratch, on_event
+    def __init__(self, prepared: Prepared, trials: Path, on_event: EventHandler) -> None:
+        self._prepared, self._trials, self._on_event = prepared, trials, on_event
+        self._code = _code()
         self._metrics = metrics_of(prepared.protocol, prepared.registry)
         self._registered = [cls.type_name() for cls in prepared.registry.classes("metrics")]
 
@@ -245,7 +254,9 @@ class _Bench:
     def _job(
         self, protocol: Protocol, name: str, plan: Plan, change: Change | None = None, donor: Path | None = None
     ) -> Job:
-        folder = Path(tempfile.mkdtemp(dir=self._scratch))
+        """The job, in a folder named by all that determines its end: what is found there is its own."""
+        runs, probes = ([(item.id, item.identity) for item in items] for items in (plan.runs, plan.probes))
+        folder = self._trials / hashed([name, runs, probes, dump(protocol), self._code])[:16]
         return Job(name, plan, protocol, self._metrics, folder, change, donor)
 
     def _run(self, jobs: Sequence[Job]) -> list[Trial]:
@@ -263,6 +274,14 @@ class _Bench:
         return [found[job.name] for job in jobs]
 
 
+def _code() -> str:
+    """Digest of this program's source: its faults and its judge have no version that would tell a change."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def facts(fault: Fault) -> Planted:
     """A fault in words and numbers."""
     return Planted(fault.name, fault.what, fault.size, fault.units, fault.seen_by)
@@ -276,18 +295,36 @@ def carry_out(job: Job, emit: EventHandler) -> Trial:
     from mdprotocol.engine import events
 
     started, folder = time.monotonic(), ResultsFolder(job.folder)
+    if (known := _finished(folder)) is not None:
+        return known
+    if folder.exists(SPOILED):  # nobody knows how far
+        shutil.rmtree(job.folder)
+    folder.sweep()
     take_over(job.plan, folder, ResultsFolder(job.donor) if job.donor else None)
     steps = sum(total_steps(batch.settings) for batch in job.plan.batches)
     emit(events.BatchStarted(job.name, len(job.plan.runs), 0, steps, 0.0))
     _simulate(job, folder)
     if job.change is not None:
+        folder.write_json(SPOILED, {})
         job.change.spoil(job.plan, folder)
     measurements = measure(job.protocol, job.metrics, job.plan.runs, job.plan.probes, folder)
     (verdict,) = judge_models(job.protocol, job.metrics, job.plan.runs, job.plan.probes, measurements)
-    if not job.keep:
-        shutil.rmtree(job.folder)
+    trial = Trial.of(job.name, verdict)
+    folder.write_json(TRIAL, dataclasses.asdict(trial))
+    for part in ("runs", "probes") if not job.keep else ():
+        shutil.rmtree(job.folder / part, ignore_errors=True)
     emit(events.BatchFinished(job.name, len(job.plan.runs), verdict.runs_failed, time.monotonic() - started))
-    return Trial.of(job.name, verdict)
+    return trial
+
+
+def _finished(folder: ResultsFolder) -> Trial | None:
+    """What an earlier call found; None where the trial has not come to its end."""
+    try:
+        found = folder.read_facts(TRIAL)
+        outcomes = {str(name): Outcome(value) for name, value in found["outcomes"].items()}
+        return Trial(str(found["name"]), str(found["decision"]), outcomes, dict(found["details"]))
+    except (StoreError, KeyError, ValueError, TypeError, AttributeError):
+        return None
 
 
 def _simulate(job: Job, folder: ResultsFolder) -> None:
@@ -317,7 +354,8 @@ def take_over(plan: Plan, folder: ResultsFolder, donor: ResultsFolder | None) ->
     items: tuple[Run | Probe, ...] = (*plan.runs, *plan.probes)
     for item in items if donor is not None else ():
         assert donor is not None
-        if donor.identity(item.path) == item.identity:
+        if folder.identity(item.path) != item.identity == donor.identity(item.path):
             target = folder.path(item.path)
             target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
             os.link(donor.path(item.path), target)
