@@ -17,6 +17,8 @@ from mdprotocol.api import Structure, StructureError, SystemSource
 MAX_ATOMS = 100_000
 CLOSEST_A = 0.3
 """Atoms closer than this are a mistake in the file: the shortest bond, H2's, is 0.74 Å."""
+LONGEST_A, THINNEST_A = 10_000.0, 0.5
+"""Components of cell vectors, and distances between opposite faces of a periodic cell."""
 WIDEST_A = 1e6
 """A coordinate beyond this is a mistake too (and neighbour searches would need bins without end)."""
 
@@ -117,12 +119,21 @@ def _set_cell(name: str, atoms: Atoms, options: Source) -> None:
     vectors = np.asarray(atoms.cell[:])
     if not np.isfinite(vectors).all():
         raise StructureError(f"system '{name}': the cell is not made of numbers")
+    if np.abs(vectors).max() > LONGEST_A:
+        raise StructureError(f"system '{name}': a cell vector is beyond {LONGEST_A:g} Å")
     missing = [k for k in range(3) if atoms.pbc[k] and np.linalg.norm(vectors[k]) < 1e-6]
     if missing:
         raise StructureError(f"system '{name}' is periodic along vector {missing[0]}, which its cell lacks; set cell_A")
     given = np.linalg.norm(vectors, axis=1) > 1e-6
     if given.any() and np.linalg.matrix_rank(vectors, tol=1e-3) < given.sum():
         raise StructureError(f"system '{name}': the cell vectors lie in one plane")
+    whole = complete_cell(vectors)
+    heights = np.abs(np.linalg.det(whole)) / np.linalg.norm(np.cross(whole[[1, 2, 0]], whole[[2, 0, 1]]), axis=1)
+    if (heights[atoms.pbc] < THINNEST_A).any():
+        raise StructureError(
+            f"system '{name}': the cell is {heights[atoms.pbc].min():.3g} Å thick; below {THINNEST_A} Å there would be "
+            "images without end (a slanted cell may be reduced to a thicker one)"
+        )
 
 
 def _repeated(name: str, atoms: Atoms, repeat: tuple[int, int, int]) -> Atoms:

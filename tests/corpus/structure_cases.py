@@ -77,7 +77,7 @@ CASES = [
     structure("flat cell", "a.extxyz", '1\nLattice="1 0 0 2 0 0 0 0 1" pbc="T T T"\nH 0 0 0\n', "plane"),
     structure("zero cell", "a.extxyz", '1\nLattice="0 0 0 0 0 0 0 0 0" pbc="T T T"\nH 0 0 0\n', "cell"),
     structure("cell of nan", "a.extxyz", '1\nLattice="nan 0 0 0 1 0 0 0 1" pbc="T T T"\nH 0 0 0\n', "a"),
-    structure("cell smaller than an atom", "a.xyz", "1\n\nH 0 0 0\n", "apart", options=", cell_A: [0.1, 5, 5]"),
+    structure("cell smaller than an atom", "a.xyz", "1\n\nH 0 0 0\n", "thick", options=", cell_A: [0.1, 5, 5]"),
     structure("negative cell", "a.xyz", WATER, "cell_A", options=", cell_A: [-5, 5, 5]"),
     structure("periodic without a cell", "a.xyz", WATER, "cell", options=", pbc: true"),
     structure("supercell of millions", "a.xyz", WATER, "atoms", options=", cell_A: [5, 5, 5], repeat: [900, 900, 900]"),

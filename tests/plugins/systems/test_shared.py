@@ -89,6 +89,8 @@ def test_own_masses_are_kept() -> None:
         (dimer(), {"pbc": True}, "set cell_A"),
         (dimer(), {"repeat": (2, 1, 1)}, "set cell_A"),
         (dimer(), {"cell_A": ((5, 0, 0), (5, 0, 0), (0, 0, 5))}, "one plane"),
+        (dimer(), {"cell_A": ((5.773, 2.82, 2.82), (2.82, 0, 2.82), (2.82, 2.82, 0))}, "the cell is .* Å thick"),
+        (Atoms("H", cell=(5, 5, 2147483648)), {}, "a cell vector is beyond"),
         (dimer(), {"cell_A": (5, 5, 5), "repeat": (100, 100, 10)}, f"at most {MAX_ATOMS}"),
     ],
 )
