@@ -14,11 +14,13 @@ from mdprotocol.api import CheckpointError, Structure, StructureError, Topology,
 from mdprotocol.registry import build_registry
 from mdprotocol.testing import make_structure, molecule_structure
 from mdprotocol.testing.checks import check_batch, check_force_field, check_gradient
+from mdprotocol.testing.structures import rattled
 from mdprotocol_plugins.painn import kernel as kernel_module
 from mdprotocol_plugins.painn import model as model_module
 from mdprotocol_plugins.painn.checkpoint import ArchitectureCard, save_checkpoint
 from mdprotocol_plugins.painn.model import PainnModel
 from mdprotocol_plugins.painn.network import Architecture, PaiNN
+from mdprotocol_plugins.systems.builtin import Builtin
 
 SIZES = ArchitectureCard(hidden=16, blocks=2, radial=8, filter_width=12, cutoff_A=3.0, elements=(1, 6, 8))
 ETHANOL = molecule_structure("CH3CH2OH", rattle_A=0.05)
@@ -209,6 +211,20 @@ def fused_or_skip(folder: Path):
     except kernel_module.KernelUnavailable as error:
         pytest.skip(str(error))
     return load(folder)
+
+
+@pytest.mark.parametrize("student", ["original", "tiny", "ultra_tiny"])
+def test_the_students_forces_are_the_network_s_within_a_ten_thousandth(student: str) -> None:
+    """On geometries as far from rest as hot dynamics goes; a coarser table would be off by more."""
+    fused = PainnModel(checkpoint=f"{student}.safetensors").load(ORIGINAL.parent)
+    plain = fused.plain("float64")
+    alanine = Builtin(name="alanine").build("alanine", ORIGINAL.parent)
+    shaken = Topology.of([rattled(alanine, 0.07, seed) for seed in range(20)])
+    x = torch.from_numpy(np.concatenate([rattled(alanine, 0.07, seed).positions for seed in range(20)]))
+    forces, exact = fused.prepare(shaken)(x).forces, plain.prepare(shaken)(x).forces
+    assert fused.kernel == "fused" or pytest.skip("the fused kernel cannot run here")
+    assert exact.abs().max() > 10.0
+    assert (forces - exact).abs().max() < 1e-4
 
 
 def test_fused_kernel_is_taken_and_agrees(folder, exact) -> None:
