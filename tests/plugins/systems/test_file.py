@@ -74,6 +74,12 @@ def test_mdl_charges_are_summed_over_the_first_molecule() -> None:
     assert mdl_charge(b"nothing here") == 0
 
 
+@pytest.mark.parametrize("charge", ["1000", "-" + "9" * 50, "1" * 5000])
+def test_a_charge_that_no_atom_has(charge: str) -> None:
+    with pytest.raises(StructureError, match="no charge of an atom"):
+        mdl_charge(f"M  CHG  2   1   1   2 {charge}\nM  END\n".encode())
+
+
 def test_index_chooses_a_frame(tmp_path: Path) -> None:
     frames = [Atoms("H2", [[0, 0, 0], [0, 0, d]]) for d in (0.7, 0.8, 0.9)]
     write(tmp_path / "t.traj", frames)
