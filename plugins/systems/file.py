@@ -144,3 +144,29 @@ def mdl_charge(data: bytes) -> int:
     if wrong:
         raise StructureError(f"M  CHG: {wrong[0][:20]} is no charge of an atom")
     return sum(map(int, charges))
+
+
+def _content(shown: str, file: Path) -> bytes:
+    """The file's bytes, if it is a plain file of sound size."""
+    if file.is_dir():
+        raise StructureError(f"{shown} is a folder; a single file is needed")
+    if not file.exists():
+        siblings = [entry.name for entry in file.parent.iterdir()] if file.parent.is_dir() else []
+        hint = nearest(file.name, siblings)
+        raise StructureError(f"the file {shown} does not exist (relative to the protocol's folder){hint}")
+    if not file.is_file():
+        raise StructureError(f"{shown} is not a plain file")
+    if file.suffix.lower() in COMPRESSED:
+        raise StructureError(f"{shown} is compressed; unpack it first")
+    size = os.stat(file).st_size
+    if size > MAX_BYTES:
+        raise StructureError(f"{shown} has {size / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read")
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StructureError(f"{shown} cannot be read: {error.strerror}") from error
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:200] + "..."
