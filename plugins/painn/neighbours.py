@@ -52,8 +52,8 @@ class AllImages:
 
     def __init__(self, topology: Topology, cutoff: float, device: str = "cpu") -> None:
         pairs, images, copies = [], [], []
-        for b in range(topology.copies):
-            i, j, cells = _with_images(int(np.diff(topology.offsets)[b]), _reach(topology, b, cutoff))
+        for b, atoms in enumerate(np.diff(topology.offsets).tolist()):
+            i, j, cells = _with_images(atoms, _reach(topology, b, cutoff))
             pairs.append(np.stack([i, j]) + int(topology.offsets[b]))
             images.append(cells)
             copies.append(np.full(len(i), b))
