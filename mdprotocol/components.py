@@ -322,6 +322,12 @@ class MDState:
     bath_energy: torch.Tensor
     extra: dict[str, torch.Tensor] = field(default_factory=dict)
 
+    def copy(self) -> MDState:
+        """A copy of all that moves, where it is; what is the same at every step is shared."""
+        moving = ("positions", "velocities", "forces", "energy", "bath_energy")
+        tensors = {name: getattr(self, name).clone() for name in moving}
+        return replace(self, **tensors, extra={name: value.clone() for name, value in self.extra.items()})
+
     def on_host(self) -> MDState:
         """This state in the memory of the CPU: itself where it is there already. A GPU is waited for."""
         if self.positions.device.type == "cpu":

@@ -34,8 +34,8 @@ ProgressHandler = Callable[[int, int, float, float], None]
 FailureHandler = Callable[[int, Ending], None]
 """Copy, how it ended."""
 REPORT_SECONDS = 0.5
-
-
+MOST_LOOKS = 64
+"""What guards have not looked at yet on a GPU, in looks: 320 fs of the protocol's usual ones, if frames are that rare."""
 RENEW_STEPS = 500
 """Steps after which a model that remembers earlier calls starts anew."""
 STATE = ("positions", "velocities", "forces", "energy", "bath_energy")
@@ -104,6 +104,9 @@ class Loop:
         self._remembers = force_field.remembers
         self._journal: Journal | None = None
         self._index, self._step, self._finished = 0, -1, False
+        self._looks: list[tuple[int, MDState]] = []
+        """Steps and states that the guards are still to look at."""
+        self._most_looks = 1 if self._device == "cpu" else MOST_LOOKS
         self._start: Frame = {}
         """The state before equilibration, until frame 0 is recorded: a copy may never get there."""
 
@@ -155,7 +158,8 @@ class Loop:
         self._enter(stage)
         self._state.extra, self._state.bath_energy = {}, torch.zeros_like(self._state.bath_energy)
         stage.integrator.start(self._state, self._streams)
-        self._guard(stage, 0)
+        self._looks = [(0, self._state)]
+        self._look(stage)
         if stage.record_every:
             self._record_first()
         self._step = 0
@@ -172,9 +176,13 @@ class Loop:
                 return
             step_on(state, update_forces, streams)
             forces.hold(state)
-            frame = step % record_every == 0
-            if frame or forces.errors or step % guard_every == 0 or step == stage.steps:
-                self._guard(stage, step)
+            frame, last = step % record_every == 0, step == stage.steps
+            if frame or last or forces.errors or step % guard_every == 0:
+                if not (frame or last or forces.errors) and len(self._looks) + 1 < self._most_looks:
+                    self._looks.append((step, state.copy()))
+                    continue
+                self._looks.append((step, state))
+                self._look(stage)
                 self._report(stage, step)
                 if frame:
                     self.recorder.record(snapshot(state), step * stage.timestep_fs, self._alive)
@@ -275,22 +283,27 @@ class Loop:
 
     # ------------------------------------------------------------------------------------------------------- guards
 
-    def _guard(self, stage: Stage, step: int) -> None:
-        """Look at every copy; those that have failed leave."""
-        failed = {b: Failure("model_error", text) for b, text in self._forces.errors.items() if self._alive[b]}
-        self._forces.errors = {}
-        failed = {**self._watch.failures(self._state.on_host(), self._alive), **failed}
-        for b, failure in sorted(failed.items()):
-            self._end(b, failure, stage, step)
-        if failed:
+    def _look(self, stage: Stage) -> None:
+        """Look at every copy in all that was put aside and as it is now; those that have failed leave."""
+        before = self._alive.sum()
+        for step, state in self._looks:
+            here = state.on_host()
+            failed = self._watch.failures(here, self._alive)
+            if state is self._state:
+                failed |= {b: Failure("model_error", text) for b, text in self._forces.errors.items() if self._alive[b]}
+                self._forces.errors = {}
+            for b, failure in sorted(failed.items()):
+                self._end(b, failure, stage, step, here)
+        self._looks = []
+        if self._alive.sum() < before:
             self._forces.hold(self._state)
 
-    def _end(self, b: int, failure: Failure, stage: Stage, step: int) -> None:
+    def _end(self, b: int, failure: Failure, stage: Stage, step: int, state: MDState) -> None:
         clock = stage.first + step if stage.first == 0 else min(stage.first + step, -1)
         self._alive[b] = False
         self.endings[b] = Ending(failure, clock, clock * stage.timestep_fs)
         if stage.record_every and step > 0 and failure.kind != "model_error":
-            self.recorder.record_last(b, snapshot(self._state), step * stage.timestep_fs)
+            self.recorder.record_last(b, snapshot(state), step * stage.timestep_fs)
         self._forces.park(b)
         self._on_failure(b, self.endings[b])
 

@@ -117,7 +117,7 @@ class PainnForceField(ForceField):
             network.load_state_dict({name: torch.tensor(value) for name, value in self._tensors.items()})
             if dtype == "float64":
                 network.double()
-            network.compact = not device.startswith("cuda")
+            network.compact = device == "cpu"
             self._networks[dtype] = network.to(device).requires_grad_(False).eval()
         return self._networks[dtype]
 
@@ -138,7 +138,10 @@ class PainnForceField(ForceField):
             found = network.energy_and_forces(numbers, where, pairs, owner, copies, shifts)
             return without_broken(where, owner, *found)
 
-        quick: Compute | None = None if device.startswith("cuda") and not isinstance(neighbours, SkinList) else compute
+        on_gpu, listed = device.startswith("cuda"), isinstance(neighbours, SkinList)
+        if on_gpu and listed:
+            self._notice(f"model '{self._card.name}': its pairs, too many for the GPU, are listed on the CPU")
+        quick: Compute | None = None if on_gpu and not listed else compute
 
         def evaluate(positions: torch.Tensor) -> Evaluation:
             nonlocal quick

@@ -1,42 +1,36 @@
-"""On a GPU nothing may wait for it between two looks. Here that is shown without one: tensors that have no values.
+"""On a GPU nothing may wait for it between two frames. Here that is shown without one: tensors that have no values.
 
-Torch's fake tensors know shape and type only: whatever reads a number from one raises, as it would have to wait for a GPU.
+On torch's device "meta" they know shape and type only: whatever reads a number from one raises, as it would have to wait for
+a GPU, and so does what mixes one with the CPU's.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from engine_kit import settings
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
+from engine_kit import Sabotaged, equilibration, run_loop, settings, springs, triangle
 
-from mdprotocol.components import (
-    Evaluation,
-    Evaluator,
-    ForceField,
-    Integrator,
-    MDState,
-    RandomStreams,
-    Structure,
-    Topology,
-)
+from mdprotocol.components import ForceField, Integrator, MDState, RandomStreams, Structure
 from mdprotocol.engine.forces import Forces
-from mdprotocol.engine.loop import Loop, initial_state
+from mdprotocol.engine.loop import STATE, Loop, Stage, initial_state
+from mdprotocol.protocol.schema import Guards
 from mdprotocol.testing.structures import make_structure, molecule_structure
 from mdprotocol_plugins.integrators import mdprotocol_integrators
+from mdprotocol_plugins.integrators.langevin import Langevin
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet
-from mdprotocol_plugins.painn.model import PainnModel, without_broken
-from mdprotocol_plugins.painn.neighbours import AllImages
-from mdprotocol_plugins.painn.network import Architecture, PaiNN
+from mdprotocol_plugins.painn import neighbours
+from mdprotocol_plugins.painn.model import PainnModel
 
-SIZES = Architecture(hidden=8, blocks=2, radial=4, filter_width=6, cutoff_A=3.0, elements=(1, 8))
+ORIGINAL = Path(__file__).parents[2] / "checkpoints" / "original.safetensors"
 WATER = molecule_structure("H2O", rattle_A=0.05)
 BOX = make_structure([8, 1, 1], WATER.positions, cell=(6.5, 6.5, 6.5), pbc=True)
-READS = (DataDependentOutputException, DynamicOutputShapeException)
+LARGE = make_structure([8] * 216, 3.0 * np.argwhere(np.ones((6, 6, 6))), cell=(18.0, 18.0, 18.0), pbc=True)
+"""Large enough for its far pairs to be left out."""
 
 
 class NoNumbers(RandomStreams):
@@ -55,49 +49,102 @@ class NoNumbers(RandomStreams):
         return torch.empty_like(shape)
 
 
-class Network(ForceField):
-    """What a step on a GPU evaluates: the network, with all pairs left in, and all images."""
-
-    def __init__(self, compact: bool) -> None:
-        self._compact = compact
-
-    def prepare(self, topology: Topology) -> Evaluator:
-        network, neighbours = PaiNN(SIZES).requires_grad_(False), AllImages(topology, SIZES.cutoff_A)
-        network.compact = self._compact
-        numbers, owner = torch.from_numpy(topology.numbers), torch.from_numpy(topology.owner)
-
-        def evaluate(positions: torch.Tensor) -> Evaluation:
-            pairs, shifts = neighbours(positions)
-            found = network.energy_and_forces(numbers, positions, pairs, owner, topology.copies, shifts)
-            return Evaluation(*without_broken(positions, owner, *found))
-
-        return evaluate
+def network() -> ForceField:
+    """The students' network, loaded where no number can be read."""
+    model = PainnModel(checkpoint=ORIGINAL.name, kernel="torch").load(ORIGINAL.parent)
+    model.device = "meta"
+    return model
 
 
-def step(integrator: Integrator, structure: Structure, compact: bool = False) -> None:
+def step(integrator: Integrator, structure: Structure, model: ForceField) -> None:
     """Some steps of a batch of which one copy has failed, where no number can be read."""
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        state, forces = initial_state([structure] * 3, [300.0] * 3), Forces(Network(compact), [structure] * 3)
-        state.timestep = 0.5
-        forces.park(1)
-        forces.start(state)
-        streams = NoNumbers(state)
-        integrator.start(state, streams)
-        for _ in range(2):
-            integrator.step(state, lambda: forces.update(state), streams)
-            forces.hold(state)
+    state = initial_state([structure] * 3, [300.0] * 3, "meta")
+    forces = Forces(model, [structure] * 3)
+    state.timestep = 0.5
+    forces.park(1)
+    forces.start(state)
+    streams = NoNumbers(state)
+    integrator.start(state, streams)
+    for _ in range(2):
+        integrator.step(state, lambda: forces.update(state), streams)
+        forces.hold(state)
+    assert state.positions.device.type == state.energy.device.type == "meta"
 
 
-@pytest.mark.parametrize("structure", [WATER, BOX], ids=["open", "periodic"])
+@pytest.mark.parametrize("structure", [WATER, BOX, LARGE], ids=["open", "periodic", "large"])
 @pytest.mark.parametrize("integrator", [kind() for kind in mdprotocol_integrators()], ids=lambda i: i.type)
 def test_a_step_reads_nothing(integrator: Integrator, structure: Structure) -> None:
-    step(integrator, structure)
+    step(integrator, structure, network())
 
 
-def test_what_reads_is_found() -> None:
-    """Taking far pairs out needs their number: on a CPU that is worth it."""
-    with pytest.raises(READS):
-        step(VelocityVerlet(), BOX, compact=True)
+def test_what_reads_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists that are made when atoms have moved need to know whether they have."""
+    monkeypatch.setattr(neighbours, "MOST_IMAGES", 0)
+    with pytest.raises(NotImplementedError, match="meta tensor"):
+        step(VelocityVerlet(), BOX, network())
+
+
+class Blind(Loop):
+    """Looks at nothing, and says when it would have."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.looked: list[list[int]] = []
+
+    def _look(self, stage: Stage) -> None:
+        self.looked.append([step for step, _ in self._looks])
+        self._looks = []
+
+    def _report(self, stage: Stage, step: int) -> None:
+        pass
+
+
+@pytest.mark.parametrize("integrator", [kind() for kind in mdprotocol_integrators()], ids=lambda i: i.type)
+def test_nothing_is_read_between_two_frames(integrator: Integrator) -> None:
+    run = settings(integrator, steps=30, record_every=40, guard_every=4)
+    loop = Blind(network(), [WATER] * 3, [300.0] * 3, [1, 2, 3], run)
+    loop._forces.start(loop._state)
+    loop._enter(loop._stages[0])
+    loop._step, loop._streams = 0, NoNumbers(loop._state)  # type: ignore[assignment]
+    integrator.start(loop._state, loop._streams)
+    loop._advance(loop._stages[0])
+    assert loop.looked == [[4, 8, 12, 16, 20, 24, 28, 30]]
+
+
+@pytest.mark.parametrize("integrator", [VelocityVerlet(), Langevin()], ids=lambda i: i.type)
+@pytest.mark.parametrize("how", ["nan energy", "push", "error"])
+def test_what_guards_look_at_later_ends_a_copy_at_the_same_step(
+    integrator: Integrator, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put aside until the next frame or not: endings and all frames are bitwise the same, also of the one that fails."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)  # there is no device that would read it
+    before = equilibration(integrator, steps=10)
+    run = settings(
+        integrator, 60, guard_every=3, record_every=20, guards=Guards(bond_stretch=1.5), equilibration=before
+    )
+    here, there = (Sabotaged(springs(), 1, 36, how) for _ in range(2))
+    there.device = "cpu:0"
+    one, two = (run_loop(force_field, triangle(), run, 3) for force_field in (here, there))
+    assert one.endings == two.endings
+    assert [ending.failure is None for ending in one.endings] == [True, False, True]
+    assert how == "error" or (one.endings[1].step % 3 == 0 and one.endings[1].step % 20 > 0)
+    for b in range(3):
+        (times, frames), (times_later, later) = one.recorder.series(b), two.recorder.series(b)
+        assert np.array_equal(times, times_later)
+        assert all(np.array_equal(values, later[name]) for name, values in frames.items())
+
+
+def test_a_copy_of_the_state_shares_only_what_never_changes() -> None:
+    state = initial_state([WATER] * 2, [300.0] * 2)
+    state.extra = {"momentum": torch.zeros(2, 3, dtype=torch.float64)}
+    copy = state.copy()
+    before = {name: getattr(copy, name).clone() for name in STATE} | {"momentum": copy.extra["momentum"].clone()}
+    for name in STATE:
+        getattr(state, name).add_(1.0)
+    state.extra["momentum"].add_(1.0)
+    after = {name: getattr(copy, name) for name in STATE} | copy.extra
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert copy.masses is state.masses
 
 
 def test_a_look_is_at_a_copy_on_the_host() -> None:
@@ -110,7 +157,6 @@ def test_a_look_is_at_a_copy_on_the_host() -> None:
 
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-ORIGINAL = Path(__file__).parents[2] / "checkpoints" / "original.safetensors"
 
 
 def moved(device: str, structure: Structure, steps: int = 200) -> np.ndarray:
@@ -124,7 +170,7 @@ def moved(device: str, structure: Structure, steps: int = 200) -> np.ndarray:
 
 
 @cuda
-@pytest.mark.parametrize("structure", [WATER, BOX], ids=["open", "periodic"])
+@pytest.mark.parametrize("structure", [WATER, BOX, LARGE], ids=["open", "periodic", "large"])
 def test_a_gpu_takes_the_same_way(structure: Structure) -> None:
     there = moved("cuda", structure)
     assert np.allclose(there, moved("cpu", structure), atol=1e-6)

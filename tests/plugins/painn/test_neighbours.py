@@ -10,6 +10,7 @@ import torch
 
 from mdprotocol.api import Structure, Topology
 from mdprotocol.testing import make_structure
+from mdprotocol_plugins.painn import neighbours as module
 from mdprotocol_plugins.painn.neighbours import (
     LARGEST_COMPLETE,
     SKIN_A,
@@ -18,6 +19,7 @@ from mdprotocol_plugins.painn.neighbours import (
     image_pairs,
     neighbours_for,
 )
+from mdprotocol_plugins.painn.network import Architecture, PaiNN
 
 CUTOFF = 4.0
 
@@ -86,12 +88,79 @@ def test_all_images_need_no_more_than_one_in_a_wide_box() -> None:
     assert listed(again[:, mine], shifts[mine], drifted, CUTOFF) == brute_force(drifted, CUTOFF)
 
 
-def test_a_device_gets_all_images_where_they_are_few_and_a_list_where_they_are_many() -> None:
+def test_a_device_looks_through_all_images_unless_they_are_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
     few, many = gas(12, (8.0, 8.0, 8.0), True), gas(700, (30.0, 30.0, 30.0), True)
-    assert isinstance(neighbours_for(Topology.of([few] * 4), CUTOFF, "meta"), AllImages)
-    assert isinstance(neighbours_for(Topology.of([few] * 4), CUTOFF), SkinList)
+    for batch in ([few] * 4, [many], [gas(LARGEST_COMPLETE + 1, None, None)]):
+        assert isinstance(neighbours_for(Topology.of(batch), CUTOFF, "meta"), AllImages)
+        assert isinstance(neighbours_for(Topology.of(batch), CUTOFF), SkinList)
     assert image_pairs(Topology.of([few] * 4), CUTOFF) == pytest.approx(4 * 12**2 / 2)
-    assert image_pairs(Topology.of([many]), CUTOFF) > 200_000
+    monkeypatch.setattr(module, "MOST_IMAGES", 200_000)
+    assert isinstance(neighbours_for(Topology.of([many]), CUTOFF, "cpu:0"), SkinList)
+    assert isinstance(neighbours_for(Topology.of([few]), CUTOFF, "cpu:0", lists=True), SkinList)
+
+
+@pytest.mark.parametrize("box", [16.0, None], ids=["periodic", "open"])
+def test_of_a_large_copy_a_device_keeps_the_pairs_within_the_cutoff(box: float | None) -> None:
+    """As many as there is room for, whatever the positions; those within the cutoff are all there, and each once."""
+    small = gas(6, (9.0,) * 3, True)
+    x = np.random.default_rng(1).uniform(0.0, 16.0, (200, 3))
+    large = make_structure([1] * 200, x, cell=box and (box,) * 3, pbc=bool(box))
+    topology = Topology.of([small, large, small])
+    find = AllImages(topology, CUTOFF)
+    moved = x + 9.0 * np.random.default_rng(2).integers(-2, 3, (200, 3))
+    for now in (x, x - 1.5, moved) if box else (x, 0.9 * x):
+        where = np.concatenate([small.positions, now, small.positions])
+        pairs, shifts = find(torch.from_numpy(where))
+        assert shifts is not None
+        assert pairs.shape[1] == 15 + 5_362 + 15  # of 19,900
+        exact, images = SkinList(topology, CUTOFF)(torch.from_numpy(where))
+        assert images is not None or box is None
+        found, expected = (within(where, p, s) for p, s in ((pairs, shifts), (exact, images)))
+        assert len(expected) > 1000
+        assert found == expected
+
+
+def within(x: np.ndarray, pairs: torch.Tensor, shifts: torch.Tensor | None) -> list[tuple[float, ...]]:
+    """Sorted atoms and vectors of the pairs that are nearer than the cutoff."""
+    i, j = pairs.numpy()
+    vectors = x[j] - x[i] + (0 if shifts is None else shifts.numpy())
+    near = np.linalg.norm(vectors, axis=1) < CUTOFF
+    return sorted(zip(i[near], j[near], *np.round(vectors[near], 9).T + 0.0, strict=True))
+
+
+def test_a_copy_with_more_pairs_than_there_is_room_for_has_no_energy_and_the_others_have_theirs() -> None:
+    x = 2.5 * np.argwhere(np.ones((6, 6, 6)))
+    structure = make_structure([1] * len(x), x)
+    topology = Topology.of([structure] * 3)
+    find = AllImages(topology, CUTOFF)
+    network = PaiNN(Architecture(hidden=4, blocks=1, radial=4, filter_width=4, cutoff_A=CUTOFF, elements=(1,)))
+    torch.nn.init.normal_(network.readout[-1].weight)
+    numbers, owner = torch.from_numpy(topology.numbers), torch.from_numpy(topology.owner)
+
+    def energies(positions: np.ndarray) -> torch.Tensor:
+        where = torch.from_numpy(positions)
+        pairs, shifts = find(where)
+        return network.energy(numbers, where, pairs, owner, 3, shifts).detach()
+
+    sound = energies(np.concatenate([x, x, x]))
+    collapsed = energies(np.concatenate([x, 0.4 * x, x]))
+    assert torch.isfinite(sound).all()
+    assert collapsed[1].isnan()
+    assert torch.equal(collapsed[[0, 2]], sound[[0, 2]])
+    broken = x.copy()
+    broken[5] = np.nan
+    assert torch.equal(energies(np.concatenate([x, broken, x]))[[0, 2]], sound[[0, 2]])
+
+
+def test_a_crystal_denser_than_most_has_room_for_its_pairs() -> None:
+    """0.5 atoms in a cubic ångström, compressed."""
+    side = 0.5 ** (-1 / 3)
+    crystal = make_structure([1] * 512, side * np.argwhere(np.ones((8, 8, 8))), cell=(8 * side,) * 3, pbc=True)
+    find = AllImages(Topology.of([crystal]), CUTOFF)
+    pairs, shifts = find(torch.from_numpy(crystal.positions))
+    assert shifts is not None
+    assert not shifts.isnan().any()
+    assert pairs.shape[1] < 512 * 511 / 2
 
 
 def test_a_list_with_skin_holds_until_an_atom_has_moved_half_of_it() -> None:
