@@ -17,6 +17,7 @@ import xarray as xr
 
 from mdprotocol.errors import StoreError
 from mdprotocol.store.atomic import meant
+from mdprotocol.store.hdf5 import refuse_content_elsewhere
 from mdprotocol.store.seal import is_sound
 from mdprotocol.variables import RUN_COORDS, RUN_VARIABLES
 
@@ -148,19 +149,20 @@ def _of_stat(function: Callable[[str], Result]) -> Callable[[Path], Result]:
 
 @_of_stat
 def _ordinary(path: str) -> None:
-    """Refuse what no file of ours is: with groups or types of its own, or with variables larger than itself.
+    """Refuse what no file of ours is: with content elsewhere, groups or types of its own, or variables larger than itself.
 
     Ours are not compressed, and all of each variable is written; so nothing asks for more memory than the file has bytes.
 
     Raises:
         ValueError: it is no file of ours.
     """
+    refuse_content_elsewhere(path)
     with netCDF4.Dataset(path, "r") as file:
         bytes_of = [math.prod(v.shape) * getattr(v.dtype, "itemsize", 1) for v in file.variables.values()]
-        foreign = [*file.groups, *file.cmptypes, *file.vltypes, *file.enumtypes]
+        foreign = [*file.cmptypes, *file.vltypes, *file.enumtypes]
         longest = max((len(dim) for dim in file.dimensions.values()), default=0)
     if foreign:
-        raise ValueError(f"'{foreign[0]}' is a group, or a type of its own")
+        raise ValueError(f"'{foreign[0]}' is a type of its own")
     if max(sum(bytes_of), longest) > os.stat(path).st_size:
         raise ValueError("its variables are larger than the file")
 

@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import netCDF4
 import numpy as np
 import pytest
@@ -153,6 +154,51 @@ def test_content_that_no_run_has_ends_in_our_own_error(
     ):
         with contextlib.suppress(StoreError, NoPosition):
             look()
+
+
+def linked(file: h5py.File, secret: Path) -> None:
+    file["position"] = h5py.ExternalLink(secret.with_suffix(".h5"), "/x")
+
+
+def soft_linked(file: h5py.File, secret: Path) -> None:
+    file["position"] = h5py.SoftLink("/time")
+
+
+def raw(file: h5py.File, secret: Path) -> None:
+    file.create_dataset("position", (4, 3, 3), "u1", external=[(str(secret), 0, 36)])
+
+
+def virtual(file: h5py.File, secret: Path) -> None:
+    layout = h5py.VirtualLayout(shape=(4, 3, 3), dtype="f8")
+    layout[:] = h5py.VirtualSource(secret.with_suffix(".h5"), "x", shape=(4, 3, 3))
+    file.create_virtual_dataset("position", layout)
+
+
+def linked_in_a_group(file: h5py.File, secret: Path) -> None:
+    file.create_group("more")["position"] = h5py.ExternalLink(secret.with_suffix(".h5"), "/x")
+
+
+@pytest.mark.parametrize("refer", [linked, soft_linked, raw, virtual, linked_in_a_group])
+def test_content_of_other_files_is_never_read(tmp_path: Path, small_run, run_path, refer) -> None:
+    """To a reader of NetCDF these are variables like any other."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text(36 * "s")
+    with h5py.File(secret.with_suffix(".h5"), "w") as other:
+        other["x"] = np.full((4, 3, 3), 7.0)
+    folder = ResultsFolder(tmp_path / "results")
+    folder.write_dataset(run_path(), small_run())
+    path = folder.path(run_path())
+    with h5py.File(path, "a") as file:
+        del file["position"]
+        refer(file, secret)
+    seal(path)
+    with netCDF4.Dataset(path) as file:
+        assert "position" in file.variables or "more" in file.groups
+    with pytest.raises(StoreError, match=r"elsewhere|in another file|is a group"):
+        folder.load(run_path())
+    assert folder.attributes(run_path()) is None
+    with pytest.raises(StoreError, match="has no run of"):
+        open_results(folder.root).dataset("m", "water", "nve")
 
 
 def test_runs_of_other_sizes_are_not_multiplied(tmp_path: Path, small_run, run_path) -> None:
