@@ -17,8 +17,8 @@ from mdprotocol.api import Structure, StructureError, SystemSource
 MAX_ATOMS = 100_000
 CLOSEST_A = 0.3
 """Atoms closer than this are a mistake in the file: the shortest bond, H2's, is 0.74 Å."""
-LONGEST_A, THINNEST_A = 10_000.0, 0.5
-"""Components of cell vectors, and distances between opposite faces of a periodic cell."""
+SHORTEST_A, LONGEST_A, THINNEST_A = 1e-6, 10_000.0, 0.5
+"""Cell vectors (a shorter one is none), their components, and distances between opposite faces of a periodic cell."""
 WIDEST_A = 1e6
 """A coordinate beyond this is a mistake too (and neighbour searches would need bins without end)."""
 
@@ -121,10 +121,12 @@ def _set_cell(name: str, atoms: Atoms, options: Source) -> None:
         raise StructureError(f"system '{name}': the cell is not made of numbers")
     if np.abs(vectors).max() > LONGEST_A:
         raise StructureError(f"system '{name}': a cell vector is beyond {LONGEST_A:g} Å")
-    missing = [k for k in range(3) if atoms.pbc[k] and np.linalg.norm(vectors[k]) < 1e-6]
-    if missing:
+    given = np.linalg.norm(vectors, axis=1) > SHORTEST_A
+    vectors = np.where(given[:, None], vectors, 0.0)
+    atoms.set_cell(vectors)
+    missing = np.flatnonzero(atoms.pbc & ~given)
+    if len(missing):
         raise StructureError(f"system '{name}' is periodic along vector {missing[0]}, which its cell lacks; set cell_A")
-    given = np.linalg.norm(vectors, axis=1) > 1e-6
     if given.any() and np.linalg.matrix_rank(vectors, tol=1e-3) < given.sum():
         raise StructureError(f"system '{name}': the cell vectors lie in one plane")
     whole = complete_cell(vectors)
@@ -137,8 +139,7 @@ def _set_cell(name: str, atoms: Atoms, options: Source) -> None:
 
 
 def _repeated(name: str, atoms: Atoms, repeat: tuple[int, int, int]) -> Atoms:
-    lengths = np.linalg.norm(atoms.cell[:], axis=1)
-    bare = [k for k in range(3) if repeat[k] > 1 and lengths[k] < 1e-6]
+    bare = [k for k in range(3) if repeat[k] > 1 and not atoms.cell[k].any()]
     if bare:
         raise StructureError(f"system '{name}' is repeated along vector {bare[0]}, which its cell lacks; set cell_A")
     return atoms.repeat(repeat)

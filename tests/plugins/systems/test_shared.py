@@ -99,6 +99,19 @@ def test_what_is_refused(atoms: Atoms, options, message: str) -> None:
         finished(atoms, **options)
 
 
+def test_a_vector_without_length_is_none() -> None:
+    """A file may say 1e-200 where it means nothing: what is computed from that would not be numbers."""
+    cell = np.diag([5.0, 5.0, 1e-200])
+    overlapping = Atoms("CO", [[0, 0, 0], [4.9, 0, 0]], cell=cell, pbc=(True, True, False))
+    with np.errstate(all="raise", under="ignore"):
+        with pytest.raises(StructureError, match=r"0\.100 Å apart"):
+            finished(overlapping)
+        built = finished(Atoms("CO", [[0, 0, 0], [1.1, 0, 0]], cell=cell, pbc=(True, True, False)))
+    assert np.array_equal(built.cell[2], np.zeros(3))
+    with pytest.raises(StructureError, match="set cell_A"):
+        finished(Atoms("H", cell=cell, pbc=True))
+
+
 @pytest.mark.parametrize("options", [{"cell_A": (5, -1, 5)}, {"cell_A": (5, 5)}, {"repeat": (0, 1, 1)}, {"sell": 1}])
 def test_options_out_of_bounds(options) -> None:
     with pytest.raises(ValidationError):
