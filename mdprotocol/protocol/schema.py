@@ -17,7 +17,9 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 """Names become folder and file names, so they are slugs."""
 Positive = Annotated[float, Field(gt=0)]
 Temperature = Annotated[float, Field(gt=0, le=20_000)]
-Timestep = Annotated[float, Field(gt=0, le=20)]
+Timestep = Annotated[float, Field(ge=1e-4, le=20)]
+"""fs; with the bounds of the others below, no number of steps is too large to count."""
+Interval = Annotated[float, Field(gt=0, le=1e10)]
 Duration = Annotated[float, Field(gt=0, le=1e7)]
 """ps; ten microseconds are beyond any acceptance test, and beyond any disk."""
 
@@ -54,7 +56,7 @@ class Guards(Section):
     """Broken bond: an initial bond longer than this multiple of its initial length; null switches it off."""
     new_bond: Annotated[float, Field(gt=0, le=1.2)] | None = 0.85
     """New bond: two atoms not bonded at the start closer than this multiple of the sum of their covalent radii."""
-    check_every_fs: Positive = 5.0
+    check_every_fs: Interval = 5.0
 
 
 class Equilibration(Section):
@@ -101,8 +103,8 @@ class Simulation(Section):
     models: list[Name] | None = None
     """Names of models; all where absent."""
     equilibration: Equilibration | None = None
-    record_every_fs: Positive = 10.0
-    reference_every_fs: Positive | None = 100.0
+    record_every_fs: Interval = 10.0
+    reference_every_fs: Interval | None = 100.0
     """Frames given to the reference; null for none. Rounded to a multiple of `record_every_fs`."""
     reference_trajectory: bool = False
     """Run the reference too, with the same seeds, as the model named `reference`: for comparison metrics."""

@@ -172,7 +172,9 @@ def _tensors(path: Path, data: bytes) -> dict[str, np.ndarray]:
 
 
 def _view(body: memoryview, spec: dict[str, Any]) -> np.ndarray:
-    dtype, shape, (begin, end) = DTYPES[spec["dtype"]], tuple(int(n) for n in spec["shape"]), spec["data_offsets"]
+    dtype, shape, (begin, end) = DTYPES[spec["dtype"]], tuple(spec["shape"]), spec["data_offsets"]
+    if any(type(number) is not int for number in (*shape, begin, end)):
+        raise ValueError("a shape or an offset is not a whole number")
     size = dtype.itemsize
     for n in shape:
         size *= n

@@ -143,13 +143,13 @@ NUMBERS = [
         (
             "timestep_fs",
             "0.5",
-            ("0", "-1", "500", ".inf", ".nan", "1e999", "abc", "[]", "'0.5'", "true", "0.5 ps", "[0.5, 0]"),
+            ("0", "-1", "500", ".inf", ".nan", "1e999", "abc", "[]", "'0.5'", "true", "0.5 ps", "[0.5, 0]", "1e-320"),
         ),
         ("duration_ps", "1\n", ("0\n", "-5\n", "1e300\n", ".nan\n", "one\n", "null\n")),
         ("temperatures_K", "[300]", ("[]", "[0]", "[-10]", "[1e9]", "[warm]", "300", "[.inf]", "[[300]]", "{a: 1}")),
         ("replicas", "4", ("0", "-1", "2.5", "1000000", "four", "1e30", "9" * 40)),
-        ("record_every_fs", "5\n", ("0\n", "-1\n", ".inf\n", "x\n")),
-        ("reference_every_fs", "50", ("0", "-2", "often")),
+        ("record_every_fs", "5\n", ("0\n", "-1\n", ".inf\n", "x\n", "1e308\n")),
+        ("reference_every_fs", "50", ("0", "-2", "often", "1e308")),
         ("max", "0.2", ("small", ".nan", ".inf", "[1]")),
     )
     for value in values
@@ -164,6 +164,13 @@ NUMBERS = [
         PROTOCOL.replace("[300]", "[" + ", ".join(str(200 + k) for k in range(60)) + "]")
         .replace("replicas: 4", "replicas: 9999")
         .encode(),
+    ),
+    edited(
+        "guards that never look",
+        "reference_every_fs: 50",
+        "guards: {check_every_fs: 1e308}",
+        "p.yaml:17:",
+        "check_every_fs",
     ),
     edited("confidence of 1", "max: 0.2", "max: 0.2, confidence: 1", "p.yaml:20:"),
     edited(
