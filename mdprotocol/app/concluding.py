@@ -23,6 +23,7 @@ from mdprotocol.protocol import dump, moved
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.registry import Registry, is_local_path
 from mdprotocol.report import build_report
+from mdprotocol.report.provenance import read_provenance
 from mdprotocol.store import ResultsFolder
 from mdprotocol.units import FS_PER_PS
 from mdprotocol.verdicts import Decision, ModelVerdict
@@ -79,7 +80,7 @@ def conclude(
         verdicts=verdicts,
         measurements=tabulate(protocol, metrics, measurements),
         runs=run_rows(runs, folder),
-        provenance=folder.read_facts("provenance.json"),
+        provenance=read_provenance(folder),
         open_run=functools.partial(_open_run, folder),
         spread=workers.map if workers is not None and workers.stay else None,
     )

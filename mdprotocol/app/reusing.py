@@ -17,9 +17,10 @@ from mdprotocol.app.sources import existing
 from mdprotocol.engine.events import Notice
 from mdprotocol.errors import StoreError, UsageError
 from mdprotocol.plan.types import Run
+from mdprotocol.report.provenance import PROVENANCE, read_provenance
 from mdprotocol.store import ResultsFolder
 
-PROVENANCE, REUSED = "provenance.json", "reused"
+REUSED = "reused"
 OF_A_DONOR = ("protocol", "date", "commit", "versions", "hardware")
 """What our provenance repeats of a donor's."""
 
@@ -64,9 +65,8 @@ def strike_off(folder: ResultsFolder) -> list[dict[str, Any]]:
 
 def reused(folder: ResultsFolder) -> list[dict[str, Any]]:
     """What the provenance says was taken over: an entry for each folder, with the identities of its runs."""
-    found = folder.read_facts(PROVENANCE).get(REUSED, [])
-    entries = found if isinstance(found, list) else []
-    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("runs"), dict)]
+    entries: list[dict[str, Any]] = read_provenance(folder).get(REUSED, [])
+    return entries
 
 
 # ----------------------------------------------------------------------------------------------------------- one run
@@ -132,11 +132,11 @@ def _with(noted: Sequence[Mapping[str, Any]], other: ResultsFolder, runs: Sequen
 
 def _facts(other: ResultsFolder) -> dict[str, Any]:
     try:
-        known = other.read_facts(PROVENANCE)
+        known = read_provenance(other)
     except StoreError:  # its runs are sealed one by one; this is a courtesy
         return {}
     return {name: known[name] for name in OF_A_DONOR if name in known}
 
 
 def _note(folder: ResultsFolder, noted: Sequence[Mapping[str, Any]]) -> None:
-    folder.write_json(PROVENANCE, {**folder.read_facts(PROVENANCE), REUSED: list(noted)})
+    folder.write_json(PROVENANCE, {**read_provenance(folder), REUSED: list(noted)})

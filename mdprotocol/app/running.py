@@ -26,7 +26,7 @@ from mdprotocol.engine.events import Notice, TaskFailed
 from mdprotocol.plan import Plan, metrics_of
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.types import Batch, ProbeBatch
-from mdprotocol.report import collect_provenance
+from mdprotocol.report.provenance import PROVENANCE, collect_provenance, read_provenance
 from mdprotocol.store import ResultsFolder
 
 EventHandler = Callable[[Any], None]
@@ -172,25 +172,19 @@ class _Session:
 def _write_before(prepared: Prepared, plan: Plan, folder: ResultsFolder, command: str, *, changes: bool) -> None:
     """Protocol and provenance are on disk before the first step."""
     folder.write_bytes("protocol.yaml", resolved(prepared, folder))
-    known = folder.read_facts("provenance.json")
+    known = read_provenance(folder)
     if not changes and "command" in known:
         return
     facts = collect_provenance(prepared.protocol, prepared.base)
     facts |= {"command": command, "plugins": list(prepared.registry.origins()), "warnings": list(plan.warnings)}
     kept = {REUSED: known[REUSED]} if known.get(REUSED) else {}
-    folder.write_json("provenance.json", facts | {"sessions": _sessions(known)} | kept)
+    folder.write_json(PROVENANCE, facts | {"sessions": known.get("sessions", [])} | kept)
 
 
 def _write_after(folder: ResultsFolder, seconds: float, executed: int) -> None:
-    facts = folder.read_facts("provenance.json")
+    facts = read_provenance(folder)
     session = {"wall_seconds": round(seconds, 1), "runs_executed": executed}
-    folder.write_json("provenance.json", facts | {"sessions": [*_sessions(facts), session]})
-
-
-def _sessions(facts: Mapping[str, Any]) -> list[Any]:
-    """Earlier commands that ran into a folder, by its provenance."""
-    found = facts.get("sessions")
-    return found if isinstance(found, list) else []
+    folder.write_json(PROVENANCE, facts | {"sessions": [*facts.get("sessions", []), session]})
 
 
 def _simulate(

@@ -12,15 +12,19 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import psutil
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mdprotocol import __version__
+from mdprotocol.errors import StoreError
+from mdprotocol.store import ResultsFolder
 
 if TYPE_CHECKING:
     from mdprotocol.protocol.schema import Protocol
 
+PROVENANCE = "provenance.json"
 PACKAGES = (
     "torch",
     "numpy",
@@ -36,6 +40,61 @@ PACKAGES = (
 )
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _ABSOLUTE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,]+[/\\])*([^\s/\\'\":,]+)")
+
+
+class _Session(BaseModel):
+    """A command that ran into the folder."""
+
+    model_config = ConfigDict(strict=True)
+    wall_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    runs_executed: int
+
+
+class _Reused(BaseModel):
+    """Runs of another results folder: id -> identity."""
+
+    model_config = ConfigDict(strict=True)
+    folder: Annotated[str, Field(alias="from")]
+    runs: dict[str, str]
+    protocol: str | None = None
+    date: str | None = None
+    commit: str | None = None
+
+
+class _Provenance(BaseModel):
+    """What the facts of a results folder look like; there may be more of them, and none has to be there."""
+
+    model_config = ConfigDict(strict=True)
+    mdprotocol: str | None = None
+    protocol: str | None = None
+    date: str | None = None
+    seed: int | None = None
+    commit: str | None = None
+    command: str = ""
+    plugins: list[Any] = []
+    warnings: list[str] = []
+    checkpoints: dict[str, dict[str, str]] = {}
+    versions: dict[str, str] = {}
+    hardware: dict[str, str | int | float | None] = {}
+    threads: dict[str, str | int] = {}
+    sessions: list[_Session] = []
+    reused: list[_Reused] = []
+
+
+def read_provenance(folder: ResultsFolder) -> dict[str, Any]:
+    """The facts of a results folder; empty where it has none.
+
+    Raises:
+        StoreError: they are not of the kind that is written.
+    """
+    facts = folder.read_facts(PROVENANCE)
+    try:
+        _Provenance.model_validate(facts)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise StoreError(f"{folder.root / PROVENANCE} is damaged: {where}: {first['msg']}") from None
+    return facts
 
 
 def collect_provenance(protocol: Protocol, base: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mdprotocol.components import Report
 from mdprotocol.report import numbers
@@ -83,33 +84,31 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     for key, title in (("date", "date"), ("seed", "seed"), ("mdprotocol", "mdprotocol"), ("commit", "commit")):
         if facts.get(key) not in (None, ""):
             yield title, str(facts[key])
-    for model, files in dict(facts.get("checkpoints", {})).items():
-        for file, digest in dict(files).items():
+    for model, files in facts.get("checkpoints", {}).items():
+        for file, digest in files.items():
             yield f"checkpoint of {model}", f"{file}, SHA-256 {digest}"
     yield from _machine(facts)
     if facts.get("versions"):
-        yield "versions", ", ".join(f"{name} {version}" for name, version in dict(facts["versions"]).items())
+        yield "versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     yield from _taken_over(facts)
-    seconds = sum(float(session.get("wall_seconds", 0)) for session in facts.get("sessions", ()))
+    seconds = sum(session["wall_seconds"] for session in facts.get("sessions", ()))
     if seconds:
         yield "wall time", numbers.duration(seconds)
 
 
-def _taken_over(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def _taken_over(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Runs of other results folders; each has the identity that was planned."""
-    entries = facts.get("reused")
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, Mapping) and isinstance(entry.get("runs"), Mapping):
-            known = [str(entry[key]) for key in ("from", "protocol", "date", "commit") if entry.get(key)]
-            yield "taken over", f"{len(entry['runs'])} runs from {', '.join(known)}"
+    for entry in facts.get("reused", ()):
+        known = [entry[key] for key in ("from", "protocol", "date", "commit") if entry.get(key)]
+        yield "taken over", f"{len(entry['runs'])} runs from {', '.join(known)}"
 
 
-def _machine(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def _machine(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     hardware = facts.get("hardware")
-    if isinstance(hardware, Mapping):
+    if hardware:
         cores = f"{hardware.get('cores_usable') or hardware.get('cores_logical')} cores"
         parts = [hardware.get("cpu"), cores, f"{hardware.get('memory_GiB')} GiB", hardware.get("gpu")]
         yield "hardware", ", ".join(str(part) for part in (*parts, hardware.get("system")) if part)
     threads = facts.get("threads")
-    if isinstance(threads, Mapping) and threads:
+    if threads:
         yield "threads", ", ".join(f"{name} {count}" for name, count in threads.items())

@@ -134,7 +134,11 @@ class ResultsFolder:
     def read_json(self, relative: str) -> Any:
         """Read a JSON file."""
         try:
-            return json.loads(self.path(relative).read_text(encoding="utf-8"))
+            text = self.path(relative).read_text(encoding="utf-8")
+            found = json.loads(text)
+            if "\\ud" in text.lower():  # half a character can be written so, and could not be written again
+                json.dumps(found, ensure_ascii=False).encode("utf-8")
+            return found
         except OSError as error:
             raise StoreError(f"cannot read {self.root / relative}: {error.strerror or error}") from error
         except (ValueError, RecursionError) as error:

@@ -374,23 +374,34 @@ def provenance(folder: Path) -> Reader:
     """provenance.json as the next run and the report use it, and skipped.json beside it."""
     import dataclasses
 
+    from mdprotocol.app.reusing import strike_off
     from mdprotocol.app.running import _write_after
     from mdprotocol.app.stopping import FILE, skipped
     from mdprotocol.report import build_report
+    from mdprotocol.report.provenance import read_provenance
     from mdprotocol.store import ResultsFolder
     from mdprotocol.testing import reports
     from mdprotocol_plugins.reporters.markdown import MarkdownReporter
 
-    plain = {**reports.PROVENANCE, "runs": {"runs/mine/water/nve/T300K_r0": "no need"}}
+    taken = {"from": "../other", "date": "2026-11-23", "runs": {"runs/mine/water/nve/T300K_r1": "ab" * 32}}
+    plain = {
+        **reports.PROVENANCE,
+        "command": "mdprotocol run p.yaml",
+        "warnings": ["a warning of the plan"],
+        "threads": {"torch": 1, "OMP_NUM_THREADS": "1"},
+        "reused": [taken],
+        "runs": {"runs/mine/water/nve/T300K_r0": "no need"},
+    }
 
     def read(path: Path) -> None:
         store = ResultsFolder(path.parent)
-        facts = store.read_facts("provenance.json")
+        facts = read_provenance(store)
         report = dataclasses.replace(reports.empty_report(), figures=lambda: ())
         made = build_report(_planned()[0], report.verdicts, (), (), facts, lambda run: None)
         MarkdownReporter().render(dataclasses.replace(made, figures=lambda: ()))
         (path.parent / FILE).write_bytes(path.read_bytes())
         _write_after(store, 1.0, 1)
+        strike_off(store)
         skipped(store)
 
     return Reader("provenance.json", lambda: [json.dumps(plain).encode()], JSON, read)

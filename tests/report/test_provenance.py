@@ -12,8 +12,17 @@ from typing import Literal
 import pytest
 
 from mdprotocol.components import Model
+from mdprotocol.errors import StoreError
 from mdprotocol.protocol.schema import Protocol
-from mdprotocol.report.provenance import collect_provenance, commit, versions, without_absolute_paths
+from mdprotocol.report.provenance import (
+    PROVENANCE,
+    collect_provenance,
+    commit,
+    read_provenance,
+    versions,
+    without_absolute_paths,
+)
+from mdprotocol.store import ResultsFolder
 
 
 class FileModel(Model):
@@ -98,3 +107,51 @@ def test_absolute_paths_lose_their_folders(text, expected):
 def test_it_never_imports_torch():
     code = "import sys, mdprotocol.report, mdprotocol.report.figures; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_collected_can_be_read_again(protocol, tmp_path):
+    folder, facts = ResultsFolder(tmp_path), collect_provenance(protocol, tmp_path)
+    assert read_provenance(folder) == {}
+    taken = {
+        "from": "../other",
+        "protocol": "it",
+        "runs": {"runs/m/s/n/T300K_r0": "ab" * 32},
+        "hardware": {"gpu": "none"},
+    }
+    written = facts | {"sessions": [{"wall_seconds": 3, "runs_executed": 2}], "reused": [taken], "more": [1, None]}
+    folder.write_json(PROVENANCE, written)
+    assert read_provenance(folder) == written
+
+
+@pytest.mark.parametrize(
+    ("facts", "place"),
+    [
+        ({"sessions": {"wall_seconds": 1}}, "sessions: "),
+        ({"sessions": [{"wall_seconds": [], "runs_executed": 1}]}, r"sessions\.0\.wall_seconds"),
+        ({"sessions": [{"wall_seconds": "", "runs_executed": 1}]}, r"sessions\.0\.wall_seconds"),
+        ({"sessions": [{"wall_seconds": float("nan"), "runs_executed": 1}]}, r"sessions\.0\.wall_seconds"),
+        ({"sessions": [7]}, r"sessions\.0"),
+        ({"checkpoints": {"mine": "x"}}, r"checkpoints\.mine"),
+        ({"checkpoints": {"mine": 3}}, r"checkpoints\.mine"),
+        ({"versions": [["a", "b"]]}, "versions"),
+        ({"hardware": {"cpu": {}}}, r"hardware\.cpu"),
+        ({"threads": 4}, "threads"),
+        ({"warnings": "one"}, "warnings"),
+        ({"reused": [{"from": "x", "runs": []}]}, r"reused\.0\.runs"),
+        ({"reused": [{"runs": {}}]}, r"reused\.0\.from"),
+        ({"seed": "1"}, "seed"),
+        ({"command": None}, "command"),
+    ],
+)
+def test_facts_of_another_kind_are_named(tmp_path, facts, place):
+    (tmp_path / PROVENANCE).write_text(json.dumps(facts), encoding="utf-8")
+    with pytest.raises(StoreError, match=rf"provenance\.json is damaged: {place}"):
+        read_provenance(ResultsFolder(tmp_path))
+
+
+def test_half_a_character_is_refused_before_it_has_to_be_written_again(tmp_path):
+    (tmp_path / PROVENANCE).write_text('{"command": "\\uD800"}', encoding="utf-8")
+    with pytest.raises(StoreError, match="surrogates"):
+        read_provenance(ResultsFolder(tmp_path))
+    (tmp_path / PROVENANCE).write_text('{"command": "\\ud83d\\ude00"}', encoding="utf-8")  # two halves
+    assert read_provenance(ResultsFolder(tmp_path))["command"] == "\N{GRINNING FACE}"
