@@ -65,5 +65,5 @@ def _holder(root: Path) -> str:
     try:
         facts = json.loads((root / FILE).read_text(encoding="utf-8"))
         return f"process {facts['pid']} on {facts['host']} writes there since {facts['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process writes there"

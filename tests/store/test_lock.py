@@ -36,9 +36,10 @@ def test_a_second_writer_is_told_who_is_there_and_since_when(tmp_path: Path, hol
     folder = ResultsFolder(tmp_path / "r")
     with pytest.raises(UsageError, match=rf"process {holder.pid} on .* writes there since \d{{4}}-"), folder.locked():
         pass
-    (tmp_path / "r" / ".lock").write_text("")  # it had no room to say who it is
-    with pytest.raises(UsageError, match="another process writes there"), folder.locked():
-        pass
+    for said in ("", "[" * 100_000, "[]", '{"pid": 1}'):  # it had no room to say who it is, or is no friend
+        (tmp_path / "r" / ".lock").write_text(said)
+        with pytest.raises(UsageError, match="another process writes there"), folder.locked():
+            pass
     folder.write_bytes("verdict.md", b"judged")  # readers and judges need no lock
     assert folder.exists("verdict.md")
 
