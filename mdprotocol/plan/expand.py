@@ -18,6 +18,8 @@ from mdprotocol.protocol.schema import REFERENCE, Addition, Protocol, Simulation
 from mdprotocol.registry import Registry
 
 LARGE_TIMESTEP_FS = 2.0
+HOT_K, HOT_FACTOR = 20_000.0, 10.0
+"""A guard that lets a run get hotter than this, and than this multiple of its target, is none."""
 MAX_RUNS = 200_000
 """Runs of one simulation: more are surely a mistake, and would not fit into memory."""
 
@@ -81,6 +83,7 @@ def systems_of(protocol: Protocol, simulation: Simulation) -> list[str]:
 
 
 def _expanded(name: str, simulation: Simulation, findings: Findings) -> Iterator[tuple[str, RunSettings]]:
+    _warn_blind(name, simulation, findings)
     steps = simulation.timestep_fs
     for index, dt in enumerate(steps if isinstance(steps, list) else [steps]):
         if dt > LARGE_TIMESTEP_FS:
@@ -88,6 +91,19 @@ def _expanded(name: str, simulation: Simulation, findings: Findings) -> Iterator
             findings.warn(path, f"{dt:g} fs is long; bonds to hydrogen need {LARGE_TIMESTEP_FS:g} fs or less")
         full = expanded_name(name, dt) if isinstance(steps, list) else name
         yield full, run_settings(name, simulation, dt, findings)
+
+
+def _warn_blind(name: str, simulation: Simulation, findings: Findings) -> None:
+    """Guards that were switched off: a molecule may then fly apart and every criterion be met."""
+    guards, path = simulation.guards, ("simulations", name, "guards")
+    if guards.bond_stretch is None:
+        findings.warn((*path, "bond_stretch"), "is off, so that a molecule that breaks is followed as if it were whole")
+    if guards.new_bond is None:
+        findings.warn((*path, "new_bond"), "is off, so that atoms may react without anybody's noticing")
+    hottest = max(simulation.temperatures_K)
+    ends = guards.max_temperature_factor * hottest + guards.max_temperature_offset_K
+    if ends > max(HOT_K, HOT_FACTOR * hottest):
+        findings.warn((*path, "max_temperature_factor"), f"no run is ended below {ends:,.6g} K, whatever breaks before")
 
 
 def _for_model(settings: RunSettings, model: str, protocol: Protocol) -> RunSettings:

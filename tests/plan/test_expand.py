@@ -130,12 +130,23 @@ def test_intervals_are_rounded_with_a_warning(protocol: Callable[..., Protocol])
         ("record_every_fs=5000", "only its first frame is kept"),
         ("equilibration.integrator=velocity_verlet", "'velocity_verlet' has no thermostat"),
         ("duration_ps=10000", "1,000,000 frames a run"),
+        ("guards.bond_stretch=null", "guards.bond_stretch: is off"),
+        ("guards.new_bond=null", "guards.new_bond: is off"),
+        ("guards.max_temperature_factor=1000", "no run is ended below 300,500 K"),
+        ("guards.max_temperature_offset_K=50000", "no run is ended below 51,500 K"),
     ],
 )
 def test_doubtful_settings_are_warned_about(protocol: Callable[..., Protocol], override: str, warning: str) -> None:
     found = Findings()
     expand_runs(protocol(sets=(f"simulations.nve.{override}",)), found)
     assert any(warning in text for text in found.warnings)
+
+
+def test_usual_settings_are_not(protocol: Callable[..., Protocol]) -> None:
+    for override in ("duration_ps=1", "temperatures_K=[10, 300, 2500]", "guards.max_temperature_factor=12"):
+        found = Findings()
+        expand_runs(protocol(sets=(f"simulations.nve.{override}",)), found)
+        assert found.warnings == []
 
 
 def test_too_many_runs_are_refused_before_they_are_made(protocol: Callable[..., Protocol]) -> None:
