@@ -79,6 +79,9 @@ def decisions(report: Report) -> Iterator[Block]:
         yield Paragraph("There is no model to judge.")
     if report.description:
         yield Paragraph(f"What was asked: {report.description}")
+    warnings = report.provenance.get("warnings", ())
+    if warnings:
+        yield Bullets(tuple(("warning of the plan", str(text)) for text in warnings))
 
 
 def models_side_by_side(report: Report) -> Iterator[Block]:
@@ -247,8 +250,6 @@ def reproduce(report: Report) -> Iterator[Block]:
     facts = summary.reproduction(report)
     if facts:
         yield Grid(facts)
-    for warning in report.provenance.get("warnings", ()):
-        yield Paragraph(f"Warning of the plan: {warning}")
     yield Paragraph(
         "The resolved protocol is in protocol.yaml, every run's trajectory in runs/, every number in measurements.nc. "
         "Judge them again, with other criteria if you like and without simulating: mdprotocol judge, with this folder."

@@ -43,7 +43,7 @@ def report_of(text: str):
     row = dataclasses.replace(row, model=text, system=text, failure=text)
     return dataclasses.replace(
         sound, name=text, description=text, verdicts=(verdict,), measurements=(found,), runs=(row,), command=text,
-        provenance={"commit": text, "checkpoints": {text: {text: text}}}, figures=lambda: (),
+        provenance={"commit": text, "checkpoints": {text: {text: text}}, "warnings": [text]}, figures=lambda: (),
     )  # fmt: skip
 
 

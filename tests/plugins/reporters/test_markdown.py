@@ -21,6 +21,17 @@ def test_the_decision_comes_first(made):
     assert lines[2] == "**2 of 3 must criteria failed: no_crash, force_rmse.**"
 
 
+def test_what_the_protocol_was_warned_about_stands_beside_the_decision(made):
+    """A protocol whose guards are off may approve what has flown apart: who reads only the top is to know."""
+    sound = made("sound")
+    warned = dataclasses.replace(sound, provenance={**sound.provenance, "warnings": ["guards.bond_stretch: is off"]})
+    before, _, rest = text_of(warned).partition("- **warning of the plan:** guards.bond_stretch: is off")
+    assert "APPROVED" in before
+    assert rest.count("## ") > 5
+    assert before.count("## ") == 1  # the decision
+    assert "warning" not in text_of(sound)
+
+
 def test_refused_uses_name_what_blocked_them(made):
     assert "- **production MD:** not recommended: no_crash (FAIL), force_rmse (FAIL)." in text_of(made("troubled"))
     assert "- **production MD:** recommended." in text_of(made("sound"))
