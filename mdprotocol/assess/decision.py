@@ -34,8 +34,8 @@ def _sentences(must: Sequence[CriterionResult]) -> list[str]:
     for outcome, what in PROBLEMS:
         names = [result.name for result in must if result.outcome is outcome]
         if names:
-            plural = "criteria" if len(names) > 1 else "criterion"
-            found.append(f"{len(names)} of {len(must)} must {plural} {what}: {', '.join(names)}")
+            each = "criteria" if len(must) > 1 else "criterion"
+            found.append(f"{len(names)} of {len(must)} must {each} {what}: {', '.join(names)}")
     return found
 
 

@@ -197,7 +197,8 @@ def length_and_integrator(report: Report, simulation: str) -> tuple[str, str]:
     if found is None:
         return numbers.MISSING, numbers.MISSING
     timestep, duration, integrator = found
-    return f"{duration:g} ps = {round(1000 * duration / timestep):,} steps of {timestep:g} fs", integrator
+    steps = round(1000 * duration / timestep)
+    return f"{duration:g} ps = {steps:,} step{'' if steps == 1 else 's'} of {timestep:g} fs", integrator
 
 
 def settings_of(report: Report, simulation: str) -> tuple[float, float, str] | None:
