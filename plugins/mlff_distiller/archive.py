@@ -64,6 +64,9 @@ def _problems(archive: zipfile.ZipFile) -> Iterator[str]:
     # torch stores without compression: an entry that unpacks to more than the file holds is a bomb.
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         yield "compressed entries, which torch never writes"
+    # Its reader takes memory for the one and gives the other.
+    if any(entry.compress_size != entry.file_size for entry in entries):
+        yield "entries that are not compressed and yet have two sizes"
     pickles = [entry for entry in entries if entry.filename.rpartition("/")[2] == "data.pkl"]
     if len(pickles) != 1:
         yield f"{len(pickles)} entries named data.pkl; a torch checkpoint has one"

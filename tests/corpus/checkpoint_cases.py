@@ -120,6 +120,12 @@ def archive(entries: Mapping[str, bytes], compression: int = zipfile.ZIP_STORED)
     return buffer.getvalue()
 
 
+def of_two_sizes(data: bytes) -> bytes:
+    """The directory says of the first entry that it takes almost 4 GB in the file, and of its content what is true."""
+    at = data.index(b"PK\x01\x02") + 20
+    return data[:at] + struct.pack("<I", 2**32 - 16) + data[at + 4 :]
+
+
 def torch_file(name: str, data: bytes, *says: str) -> Case:
     """A student of MLFF-Distiller from this file."""
     protocol = PROTOCOL.replace("{type: tblite, method: GFN1-xTB}", "{type: mlff_distiller, checkpoint: x.pt}")
@@ -180,6 +186,7 @@ def _torch_cases() -> list[Case]:
         torch_file("zip without a pickle", archive({"a/version": b"3"}), "data.pkl"),
         torch_file("two pickles", archive({"a/data.pkl": b".", "b/data.pkl": b"."}), "data.pkl"),
         torch_file("zip bomb", archive({"a/data.pkl": b"\x00" * 10**7}, zipfile.ZIP_DEFLATED), "compressed"),
+        torch_file("an entry of two sizes", of_two_sizes(archive({"a/data.pkl": b"."})), "two sizes"),
         torch_file("thousands of entries", archive({f"a/{k}": b"" for k in range(10_050)}), "entries"),
         pickled("pickle of nothing", b"", "pickle"),
         pickled("pickle torn", b"\x80\x02}q\x00(X\x05", "pickle"),
