@@ -309,6 +309,9 @@ class MDState:
         extra: an integrator's own variables (thermostat momenta, ...), each (B, ...).
     """
 
+    MOVING: ClassVar[tuple[str, ...]] = ("positions", "velocities", "forces", "energy", "bath_energy")
+    """What changes from step to step, with `extra`; all else is the same throughout a stage."""
+
     positions: torch.Tensor
     velocities: torch.Tensor
     forces: torch.Tensor
@@ -324,8 +327,7 @@ class MDState:
 
     def copy(self) -> MDState:
         """A copy of all that moves, where it is; what is the same at every step is shared."""
-        moving = ("positions", "velocities", "forces", "energy", "bath_energy")
-        tensors = {name: getattr(self, name).clone() for name in moving}
+        tensors = {name: getattr(self, name).clone() for name in self.MOVING}
         return replace(self, **tensors, extra={name: value.clone() for name, value in self.extra.items()})
 
     def on_host(self) -> MDState:

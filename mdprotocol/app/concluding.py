@@ -23,7 +23,7 @@ from mdprotocol.protocol import dump, moved
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.registry import Registry, is_local_path
 from mdprotocol.report import build_report
-from mdprotocol.report.provenance import read_provenance
+from mdprotocol.report.provenance import PROVENANCE, read_provenance
 from mdprotocol.store import ResultsFolder
 from mdprotocol.units import FS_PER_PS
 from mdprotocol.verdicts import Decision, ModelVerdict
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 EVIDENCE = {
     (name,) for name in (
         "runs", "probes", "work", "diagnosis",
-        "protocol.yaml", "provenance.json", "measurements.nc", "skipped.json", ".lock",
+        "protocol.yaml", PROVENANCE, "measurements.nc", "skipped.json", ".lock",
     )
 }  # fmt: skip
 """What verdicts are told from: no reporter's to write."""

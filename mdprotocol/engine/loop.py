@@ -38,7 +38,6 @@ MOST_LOOKS = 64
 """What guards have not looked at yet on a GPU, in looks: 320 fs of the protocol's usual ones, if frames are that rare."""
 RENEW_STEPS = 500
 """Steps after which a model that remembers earlier calls starts anew."""
-STATE = ("positions", "velocities", "forces", "energy", "bath_energy")
 GROUPS = ("state", "extra", "random", "watch", "start", "recorder")
 
 
@@ -176,9 +175,10 @@ class Loop:
                 return
             step_on(state, update_forces, streams)
             forces.hold(state)
-            frame, last = step % record_every == 0, step == stage.steps
-            if frame or last or forces.errors or step % guard_every == 0:
-                if not (frame or last or forces.errors) and len(self._looks) + 1 < self._most_looks:
+            frame = step % record_every == 0
+            pressing = frame or forces.errors or step == stage.steps
+            if pressing or step % guard_every == 0:
+                if not pressing and len(self._looks) + 1 < self._most_looks:
                     self._looks.append((step, state.copy()))
                     continue
                 self._looks.append((step, state))
@@ -228,7 +228,7 @@ class Loop:
             "endings": [dataclasses.astuple(ending) for ending in self.endings],
         }
         groups = {
-            "state": {name: getattr(state, name).numpy() for name in STATE},
+            "state": {name: getattr(state, name).numpy() for name in MDState.MOVING},
             "extra": {name: value.numpy() for name, value in state.extra.items()},
             "random": self._streams.state(),
             "watch": self._watch.state(),
@@ -243,7 +243,7 @@ class Loop:
         facts, groups = kept.facts, {group: grouped(kept, group) for group in GROUPS}
         self._index, self._step, self._finished = facts["stage"], facts["step"], facts["finished"]
         self._enter(self._stages[self._index])
-        for name in STATE:
+        for name in MDState.MOVING:
             setattr(self._state, name, torch.from_numpy(groups["state"][name]).to(self._device))
         self._state.extra = {name: torch.from_numpy(v).to(self._device) for name, v in groups["extra"].items()}
         self._streams.restore(groups["random"])

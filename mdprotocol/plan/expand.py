@@ -53,6 +53,7 @@ def _simulation_runs(protocol: Protocol, name: str, findings: Findings) -> Itera
             ("simulations", name), f"{run_count(protocol, simulation):,} runs; at most {MAX_RUNS:,}", key=True
         )
         return
+    _warn_blind(name, simulation, findings)
     for expanded, settings in _expanded(name, simulation, findings):
         for model in models_of(protocol, simulation):
             yield from _model_runs(protocol, name, expanded, _for_model(settings, model, protocol), model)
@@ -83,7 +84,6 @@ def systems_of(protocol: Protocol, simulation: Simulation) -> list[str]:
 
 
 def _expanded(name: str, simulation: Simulation, findings: Findings) -> Iterator[tuple[str, RunSettings]]:
-    _warn_blind(name, simulation, findings)
     steps = simulation.timestep_fs
     for index, dt in enumerate(steps if isinstance(steps, list) else [steps]):
         if dt > LARGE_TIMESTEP_FS:

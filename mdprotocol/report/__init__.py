@@ -2,6 +2,5 @@
 
 from mdprotocol.report import deployment, escape, numbers, side_by_side, summary, tables
 from mdprotocol.report.build import build_report
-from mdprotocol.report.provenance import collect_provenance
 
-__all__ = ["build_report", "collect_provenance", "deployment", "escape", "numbers", "side_by_side", "summary", "tables"]
+__all__ = ["build_report", "deployment", "escape", "numbers", "side_by_side", "summary", "tables"]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
-
 
 def refuse_content_elsewhere(path: str | Path) -> None:
     """Refuse a file that refers to others, or has groups.
@@ -18,6 +16,8 @@ def refuse_content_elsewhere(path: str | Path) -> None:
         ValueError: what it is.
         OSError: the file is no HDF5.
     """
+    import h5py  # slow to import, and commands that read no results have no use for it
+
     with h5py.File(path, "r", locking=False) as file:
         for name in file:
             if not isinstance(file.get(name, getlink=True), h5py.HardLink):

@@ -67,6 +67,7 @@ class AllImages:
         cell = np.stack([complete_cell(cell) for cell in topology.cells])
         self._cutoff, self._room = cutoff, np.minimum(_room(topology, cutoff), sizes)
         self._ends = np.concatenate([[0], np.cumsum(sizes)])
+        self._complete = bool((self._room == sizes).all())
         self._pairs = torch.from_numpy(np.concatenate(pairs, axis=1)).to(device)
         self._images = torch.from_numpy(np.concatenate(images)).to(device)
         self._copy = torch.from_numpy(np.repeat(np.arange(topology.copies), sizes)).to(device)
@@ -82,7 +83,7 @@ class AllImages:
         fraction = torch.einsum("na,nab->nb", x, self._inverse[self._owner])
         image = self._images - torch.round(fraction[j] - fraction[i]) * self._periodic[self._copy]
         shifts = sum(image[:, k, None] * self._cells[self._copy, k] for k in range(3))
-        if self._room.sum() == len(self._copy):
+        if self._complete:
             return self._pairs, shifts
         near = ((x[j] - x[i] + shifts) ** 2).sum(dim=1) < self._cutoff**2  # where a position is broken, no pair is
         kept = [self._chosen(near, b) for b in range(len(self._room))]
@@ -94,8 +95,6 @@ class AllImages:
         """The pairs that a copy evaluates, those within the cutoff first, and whether they are too many."""
         first, last, room = int(self._ends[b]), int(self._ends[b + 1]), int(self._room[b])
         mine = near[first:last]
-        if room == last - first:
-            return torch.arange(first, last, device=near.device), torch.zeros_like(mine[:1]).any()
         return torch.argsort((~mine).to(torch.uint8), stable=True)[:room] + first, mine.sum() > room
 
 

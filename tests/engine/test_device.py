@@ -18,7 +18,7 @@ from engine_kit import Sabotaged, equilibration, run_loop, settings, springs, tr
 
 from mdprotocol.components import ForceField, Integrator, MDState, RandomStreams, Structure
 from mdprotocol.engine.forces import Forces
-from mdprotocol.engine.loop import STATE, Loop, Stage, initial_state
+from mdprotocol.engine.loop import Loop, Stage, initial_state
 from mdprotocol.protocol.schema import Guards
 from mdprotocol.testing.structures import make_structure, molecule_structure
 from mdprotocol_plugins.integrators import mdprotocol_integrators
@@ -139,11 +139,13 @@ def test_a_copy_of_the_state_shares_only_what_never_changes() -> None:
     state = initial_state([WATER] * 2, [300.0] * 2)
     state.extra = {"momentum": torch.zeros(2, 3, dtype=torch.float64)}
     copy = state.copy()
-    before = {name: getattr(copy, name).clone() for name in STATE} | {"momentum": copy.extra["momentum"].clone()}
-    for name in STATE:
+    before = {name: getattr(copy, name).clone() for name in MDState.MOVING} | {
+        "momentum": copy.extra["momentum"].clone()
+    }
+    for name in MDState.MOVING:
         getattr(state, name).add_(1.0)
     state.extra["momentum"].add_(1.0)
-    after = {name: getattr(copy, name) for name in STATE} | copy.extra
+    after = {name: getattr(copy, name) for name in MDState.MOVING} | copy.extra
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert copy.masses is state.masses
 
