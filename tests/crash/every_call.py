@@ -23,7 +23,9 @@ from mdprotocol.engine.worker import single_thread
 from mdprotocol.errors import MDProtocolError
 
 HERE = Path(__file__).parent
-MODES = {"kill": 1, "kill in write": 2, "disk full": 3, "broken disk": 4, "short writes": 5, "read-only": 6}
+MODES = {
+    "kill": 1, "kill in write": 2, "disk full": 3, "broken disk": 4, "short writes": 5, "read-only": 6, "kill at boundary": 7,
+}  # fmt: skip
 REFUSED, UNTOUCHED = 4, 99
 
 

@@ -1,6 +1,7 @@
 /* File system calls that go wrong on demand, for every library of a process: LD_PRELOAD this.
 
-   faulty_arm(k, mode, root): from the k-th call on a file below `root`, do what `mode` says. Calls are counted from 1. */
+   faulty_arm(k, mode, root): from the k-th call on a file below `root`, do what `mode` says. Calls are counted from 1;
+   for KILL_AT_BOUNDARY only those on files that others may read, and not the many that fill a temporary one. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { OFF, KILL_ONCE, KILL_IN_WRITE, DISK_FULL, BROKEN_DISK, SHORT_WRITES, READ_ONLY };
+enum { OFF, KILL_ONCE, KILL_IN_WRITE, DISK_FULL, BROKEN_DISK, SHORT_WRITES, READ_ONLY, KILL_AT_BOUNDARY };
 
 static long at, count;
 static int mode;
@@ -37,8 +38,9 @@ static const char *name_of(int fd, char *buffer) {
 /* Whether this call is to go wrong; a kill does not come back. */
 static int hit(const char *path) {
     if (mode == OFF || !path || !strstr(path, root)) return 0;
+    if (mode == KILL_AT_BOUNDARY && strstr(path, "/.tmp-")) return 0;
     count++;
-    if (count == at && mode == KILL_ONCE) kill(getpid(), SIGKILL);
+    if (count == at && (mode == KILL_ONCE || mode == KILL_AT_BOUNDARY)) kill(getpid(), SIGKILL);
     return count >= at;
 }
 static int hit_fd(int fd) {

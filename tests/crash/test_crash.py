@@ -1,6 +1,7 @@
 """Kills at random and at file system calls, full and broken disks: what is left in the end is what it would have been.
 
-A few of each by default; all calls, and a hundred kills of `smoke.yaml`, with `-m exhaustive` (or by the two scripts).
+A few of each by default, and with the slow tests a kill at every write boundary; all calls, and a hundred kills of
+`smoke.yaml`, with `-m exhaustive` (or by the two scripts).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def check(found: dict[str, Any]) -> None:
     """Nothing is lost, and no fault is an accident: the run ends with a verdict that is open, or says what is wrong."""
     assert found["wrong"] == []
     assert found["unreadable"] == []
-    allowed = {"kill": {"-9"}, "kill in write": {"-9", "0"}}.get(found["mode"], {"0", "3", "4"})
+    killed = {"kill": {"-9"}, "kill at boundary": {"-9"}, "kill in write": {"-9", "0"}}
+    allowed = killed.get(found["mode"], {"0", "3", "4"})
     assert set(found["codes"]) <= allowed, found["codes"]  # 0: the k-th call was no write
 
 
@@ -40,6 +42,14 @@ def check(found: dict[str, Any]) -> None:
 def test_a_fault_at_some_file_system_calls(faulty: Path, quick_disk: Path, mode: str) -> None:
     found = every_call(faulty, quick_disk, mode, 301)
     assert found["cases"] >= 3
+    check(found)
+
+
+@pytest.mark.slow
+def test_a_kill_at_every_write_boundary(faulty: Path, quick_disk: Path) -> None:
+    """Before everything that another process can see: a file that gets its name, one that goes, a folder, the lock."""
+    found = every_call(faulty, quick_disk, "kill at boundary", 1)
+    assert found["cases"] > 50
     check(found)
 
 
