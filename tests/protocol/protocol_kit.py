@@ -1,12 +1,17 @@
-"""Small components with the options that real ones have, and a registry of them that needs no installed plugin."""
+"""Small components with the options that real ones have, a registry of them, and a folder with a sound protocol.
+
+Needs no installed plugin. The fixtures at the end are for a `conftest.py` to import.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 import numpy as np
+import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from mdprotocol.api import (
@@ -244,3 +249,23 @@ recommendations:
   - {use: production MD, requires: [must]}
 reports: [markdown]
 """
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    return registry_of(COMPONENTS)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a protocol (the sound one, with replacements) beside the checkpoint that it names."""
+    (tmp_path / "good.json").write_text("{}")
+
+    def write_protocol(*replacements: tuple[str, str], text: str = VALID, name: str = "p.yaml") -> Path:
+        for old, new in replacements:
+            assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times"
+            text = text.replace(old, new)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return tmp_path / name
+
+    return write_protocol
