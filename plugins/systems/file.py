@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import warnings
@@ -49,7 +50,7 @@ class File(SourceWithCell):
             _check_xyz(self.path, data)
         if form in VASP:
             _check_poscar(self.path, data)
-        atoms = self._read(file, form)
+        atoms = self._read(file, data, form)
         source = {"source": f"file {self.path}", "sha256": hashlib.sha256(data).hexdigest(), "format": form}
         charge = mdl_charge(data) if form in MDL else 0
         return finish(name, atoms, self, source | {"index": str(self.index), "ase": ase.__version__}, charge)
@@ -71,13 +72,17 @@ class File(SourceWithCell):
             raise StructureError(f"{self.path}: ASE writes format '{form}' but does not read it")
         return form
 
-    def _read(self, file: Path, form: str) -> Atoms:
+    def _read(self, file: Path, data: bytes, form: str) -> Atoms:
         from ase.io import read
+        from ase.io.formats import ioformats
 
+        # Binary formats say how much is to be read next. Bytes in hand give what there is; a file has room made beforehand.
+        bounded = ioformats[form].isbinary and ioformats[form].acceptsfd
+        content = io.BytesIO(data) if bounded else str(file)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = read(str(file), index=self.index, format=form, do_not_split_by_at_sign=True)
+                found = read(content, index=self.index, format=form, do_not_split_by_at_sign=True)
         except (IndexError, StopIteration) as error:
             raise StructureError(f"{self.path}: there is no structure {self.index} in the file (from 0)") from error
         except (MemoryError, RecursionError) as error:
@@ -112,10 +117,10 @@ def _columns(line: bytes) -> int:
     return sum(_count(part) or 0 for ways in found for said in ways for part in said.split(b":"))
 
 
-def _count(line: bytes) -> int | None:
+def _count(text: str | bytes) -> int | None:
     """A number of atoms as ASE's reader takes it: whatever Python takes for a whole number."""
     try:
-        found = int(line.decode("utf-8", "replace"))
+        found = int(text.decode("utf-8", "replace") if isinstance(text, bytes) else text)
     except ValueError:
         return None
     return found if found >= 0 else None
@@ -125,8 +130,7 @@ def _check_poscar(shown: str, data: bytes) -> None:
     """As many lines as atoms: ASE's reader makes room for any number that stands in line 6 or 7."""
     lines = data.splitlines()
     for number, line in enumerate(lines[5:7], 6):
-        counts = re.findall(rb"(?<!\S)\+?(\d[\d_]{0,40})(?!\S)", line)
-        atoms = sum(int(count.replace(b"_", b"")) for count in counts)
+        atoms = sum(_count(word) or 0 for word in line.decode("utf-8", "replace").split())
         if atoms > len(lines):
             raise StructureError(f"{shown}: line {number} says {atoms} atoms, but the file has {len(lines)} lines")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import resource
 import signal
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from mdprotocol.errors import MDProtocolError
 MOST_SECONDS = 5.0
 """Processor time for one input."""
 MOST_BYTES = 1 << 30
-"""Growth of the address space, or of the peak of memory, for one input."""
+"""Growth of the peak of memory for one input."""
+MOST_ADDRESSES = 2 << 30
+"""Growth of the address space, beyond which nothing is given; more than above, so that memory in use shows as such."""
 POOL = 400
 """Inputs kept because they reached a new place; they are mutated further."""
 
@@ -98,18 +102,20 @@ class End:
 
 def outcome(reader: Reader, path: Path) -> End:
     """Read a file within limits."""
-    began, peak = time.process_time(), _peak()
+    began, before = time.process_time(), _peak_from_here()
     try:
         with limits():
             reader.read(path)
         end = End("read", bad=False)
     except MDProtocolError as error:
-        end = End(_place(error), bad=False)
+        # Our own error because memory ran out: with more of it, the reader would have gone on.
+        bad = any(isinstance(one, MemoryError) for one in _chain(error))
+        end = End(_place(error), bad, text="".join(traceback.format_exception(error)) if bad else "")
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
         end = End(_place(error), bad=True, text="".join(traceback.format_exception(error)))
-    seconds, grown = time.process_time() - began, _peak() - peak
+    seconds, grown = time.process_time() - began, _peak() - before
     if not end.bad and (seconds > MOST_SECONDS or grown > MOST_BYTES):
         return End(f"costs {end.place}", bad=True, text=f"{seconds:.1f} s, {grown / 2**20:.0f} MiB\n")
     return end
@@ -123,7 +129,7 @@ def limits() -> Iterator[None]:
     used = resource.getrusage(resource.RUSAGE_SELF)
     old = signal.signal(signal.SIGPROF, _alarm)
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (_address_space() + MOST_BYTES, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (_address_space() + MOST_ADDRESSES, hard))
         resource.setrlimit(resource.RLIMIT_CPU, (2 + int(used.ru_utime + used.ru_stime + 3 * MOST_SECONDS), cpu[1]))
         signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
         yield
@@ -142,20 +148,34 @@ def _address_space() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
+def _peak_from_here() -> int:
+    """Memory in use, from which `_peak` counts anew where the system can: one costly input must not hide the next."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _peak()
+
+
 def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Most memory in use since `_peak_from_here`, in bytes."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024 if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _place(error: BaseException) -> str:
     """Files and lines of an error and of what caused it: inputs that reach the same are of one kind."""
-    parts, chain = [], error
-    while chain is not None:
-        frames = traceback.extract_tb(chain.__traceback__)
-        parts.append(f"{type(chain).__name__} " + " ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames[-4:]))
-        chain = chain.__cause__ or chain.__context__
-        if len(parts) == 4:
-            break
+    parts = []
+    for one in islice(_chain(error), 4):
+        frames = traceback.extract_tb(one.__traceback__)
+        parts.append(f"{type(one).__name__} " + " ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames[-4:]))
     return " < ".join(parts)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what caused it."""
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__ or one.__context__
 
 
 def name_of(data: bytes) -> str:

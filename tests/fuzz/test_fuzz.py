@@ -41,18 +41,39 @@ def _endless(path: Path) -> None:
 
 
 def _greedy(path: Path) -> None:
-    bytearray(2 << 30)
+    bytearray(8 << 30)
+
+
+def _greedy_in_secret(path: Path) -> None:
+    try:
+        _greedy(path)
+    except Exception as error:
+        raise StoreError("damaged") from error
+
+
+def _filling(path: Path) -> None:
+    len(b"x" * (1100 << 20))
 
 
 @pytest.mark.parametrize(
-    ("read", "says"), [(_own, ""), (_foreign, "KeyError"), (_endless, "processor time"), (_greedy, "MemoryError")]
+    ("read", "says"),
+    [
+        (_own, ""),
+        (_foreign, "KeyError"),
+        (_endless, "processor time"),
+        (_greedy, "MemoryError"),
+        (_greedy_in_secret, "MemoryError"),
+        (_filling, "1100 MiB"),
+    ],
 )
 def test_the_fuzzer_tells_findings_from_refusals(read, says: str, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("campaign.MOST_SECONDS", 0.2)
+    if read is _endless:
+        monkeypatch.setattr("campaign.MOST_SECONDS", 0.2)
     (tmp_path / "a").write_bytes(b"x")
-    end = outcome(Reader("a", lambda: [b"x"], [b"y"], read), tmp_path / "a")
-    assert end.bad == bool(says)
-    assert says in end.text
+    for _ in range(2):  # what one input has cost hides nothing of the next
+        end = outcome(Reader("a", lambda: [b"x"], [b"y"], read), tmp_path / "a")
+        assert end.bad == bool(says)
+        assert says in end.text
 
 
 def test_a_reader_that_fails_on_something_is_found_out(tmp_path: Path) -> None:

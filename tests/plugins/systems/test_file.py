@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,32 @@ def test_nonsense_in_any_format_is_one_clear_error(tmp_path: Path, name: str) ->
     (tmp_path / name).write_bytes(os.urandom(0) + b"this is no structure at all\n" * 20)
     with pytest.raises(StructureError):
         File(path=name).build("x", tmp_path)
+
+
+@pytest.mark.parametrize("count", ["999999999", "+9_999_999", 60 * "0" + "99999999", "1\x1c99999999", "\u0669" * 8])
+def test_a_poscar_of_more_atoms_than_lines_is_refused_whatever_the_digits(tmp_path: Path, count: str) -> None:
+    text = f"x\n1\n9 0 0\n0 9 0\n0 0 9\nH O\n1 {count}\nDirect\n0 0 0\n0 0 0.5\n"
+    (tmp_path / "POSCAR").write_text(text, encoding="utf-8")
+    with pytest.raises(StructureError, match=r"line 7 says \d+ atoms, but the file has 10 lines"):
+        File(path="POSCAR").build("x", tmp_path)
+
+
+def test_a_binary_file_is_not_believed_about_its_size(tmp_path: Path) -> None:
+    write(tmp_path / "t.traj", ETHANOL)
+    data = bytearray((tmp_path / "t.traj").read_bytes())
+    offsets = int.from_bytes(data[40:48], "little")
+    item = int.from_bytes(data[offsets : offsets + 8], "little")
+    data[item : item + 8] = (6 << 30).to_bytes(8, "little")
+    (tmp_path / "t.traj").write_bytes(data)
+    tracemalloc.start()
+    try:
+        File(path="t.traj").build("x", tmp_path)  # there is one item, and no more than that is read
+    except StructureError:
+        pass
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 64 << 20
 
 
 def test_missing_files_name_the_nearest(tmp_path: Path) -> None:
