@@ -98,41 +98,59 @@ class File(SourceWithCell):
 
 def _check_xyz(shown: str, data: bytes) -> None:
     """Each frame has the lines that its first line promises: ASE's reader counts to any number that stands there."""
-    lines, first = data.splitlines(), 0
-    while first < len(lines) and (atoms := _count(lines[first])) is not None:
+    lines, first = _lines(data), 0
+    while first < len(lines) and (atoms := _whole(lines[first])) is not None:
+        if atoms < 0:
+            raise StructureError(f"{shown}: line {first + 1} says {_shown(atoms)} atoms")
         if first + 2 + atoms > len(lines):
             raise StructureError(
-                f"{shown}: line {first + 1} says {atoms} atoms, but only {max(len(lines) - first - 2, 0)} lines follow"
+                f"{shown}: line {first + 1} says {_shown(atoms)} atoms, "
+                f"but only {max(len(lines) - first - 2, 0)} lines follow"
             )
         if _columns(lines[first + 1]) > MOST_COLUMNS:
             raise StructureError(f"{shown}: line {first + 2} says more than {MOST_COLUMNS} columns an atom")
         first += 2 + atoms
+        while first < len(lines) and lines[first].lstrip().startswith("VEC"):  # cell vectors that may follow a frame
+            first += 1
     if first == 0:
         raise StructureError(f"{shown}: not a sound xyz file: the first line must be the number of atoms")
 
 
-def _columns(line: bytes) -> int:
+def _columns(line: str) -> int:
     """Columns that `Properties=name:kind:columns:...` asks for: ASE's reader makes a field of each."""
-    found = re.findall(rb"""Properties["']?\s*=\s*(?:"([^"]*)"|'([^']*)'|{([^}]*)}|(\S+))""", line)
-    return sum(_count(part) or 0 for ways in found for said in ways for part in said.split(b":"))
-
-
-def _count(text: str | bytes) -> int | None:
-    """A number of atoms as ASE's reader takes it: whatever Python takes for a whole number."""
-    try:
-        found = int(text.decode("utf-8", "replace") if isinstance(text, bytes) else text)
-    except ValueError:
-        return None
-    return found if found >= 0 else None
+    found = re.findall(r"""Properties["']?\s*=\s*(?:"([^"]*)"|'([^']*)'|{([^}]*)}|(\S+))""", line)
+    return sum(max(_whole(part) or 0, 0) for ways in found for said in ways for part in said.split(":"))
 
 
 def _check_poscar(shown: str, data: bytes) -> None:
     """As many lines as atoms: ASE's reader makes room for any number that stands in line 6 or 7."""
-    lines = data.splitlines()
+    lines = _lines(data)
     for number, line in enumerate(lines[5:7], 6):
-        atoms = sum(_count(word) or 0 for word in line.decode("utf-8", "replace").split())
+        atoms = sum(max(_whole(word) or 0, 0) for word in line.split())
         if atoms > len(lines):
-            raise StructureError(f"{shown}: line {number} says {atoms} atoms, but the file has {len(lines)} lines")
+            raise StructureError(
+                f"{shown}: line {number} says {_shown(atoms)} atoms, but the file has {len(lines)} lines"
+            )
+
+
+def _lines(data: bytes) -> list[str]:
+    """Lines of a text as ASE's readers get them."""
+    return [line.decode("utf-8", "replace") for line in data.splitlines()]
+
+
+def _whole(text: str) -> int | None:
+    """What Python, and so ASE, takes for a whole number: with signs, underscores, and digits of any script."""
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def _shown(number: int) -> str:
+    """A number that fits into a message."""
+    if abs(number) < 10**18:
+        return str(number)
+    return "over 10^18" if number > 0 else "under -10^18"
 
 
 def mdl_charge(data: bytes) -> int:

@@ -67,7 +67,7 @@ CASES = [
     structure("broken sdf", "a.sdf", "x\n\n\n999999  0  0\n", "no atoms"),
     structure("broken traj", "a.traj", b"- of Ulmxxxxxxxxxxxxxxxx", "a.traj"),
     structure("traj of zeros", "a.traj", b"\x00" * 500, "a.traj"),
-    structure("traj of a petabyte", "a.traj", PETABYTE, "more memory"),
+    structure("traj of a petabyte", "a.traj", PETABYTE, "a.traj: not a sound traj file"),
     structure("broken POSCAR", "POSCAR", "x\n1.0\n1 0 0\n0 1\n", "POSCAR"),
     structure(
         "POSCAR of too many", "POSCAR", "x\n1\n1 0 0\n0 1 0\n0 0 1\nH\n999999999\nDirect\n0 0 0\n", "999999999 atoms"
