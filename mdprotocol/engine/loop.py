@@ -34,8 +34,8 @@ ProgressHandler = Callable[[int, int, float, float], None]
 FailureHandler = Callable[[int, Ending], None]
 """Copy, how it ended."""
 REPORT_SECONDS = 0.5
-MOST_LOOKS = 64
-"""What guards have not looked at yet on a GPU, in looks: 320 fs of the protocol's usual ones, if frames are that rare."""
+LOOKS_BYTES = 256 * 2**20
+"""Memory of a GPU for states that guards have not looked at yet: for a small molecule 100 ps without a frame."""
 RENEW_STEPS = 500
 """Steps after which a model that remembers earlier calls starts anew."""
 GROUPS = ("state", "extra", "random", "watch", "start", "recorder")
@@ -105,7 +105,8 @@ class Loop:
         self._index, self._step, self._finished = 0, -1, False
         self._looks: list[tuple[int, MDState]] = []
         """Steps and states that the guards are still to look at."""
-        self._most_looks = 1 if self._device == "cpu" else MOST_LOOKS
+        moving = sum(getattr(self._state, name).nbytes for name in MDState.MOVING)
+        self._most_looks = 1 if self._device == "cpu" else LOOKS_BYTES // moving
         self._start: Frame = {}
         """The state before equilibration, until frame 0 is recorded: a copy may never get there."""
 
@@ -178,7 +179,7 @@ class Loop:
             frame = step % record_every == 0
             pressing = frame or forces.errors or step == stage.steps
             if pressing or step % guard_every == 0:
-                if not pressing and len(self._looks) + 1 < self._most_looks:
+                if not pressing and len(self._looks) + 1 < self._most_looks and not self._checkpoint_due(step):
                     self._looks.append((step, state.copy()))
                     continue
                 self._looks.append((step, state))
@@ -187,8 +188,7 @@ class Loop:
                 if frame:
                     self.recorder.record(snapshot(state), step * stage.timestep_fs, self._alive)
                 self._step = step
-                if self._journal is not None:
-                    self._keep_if_due(self._journal)
+                self._keep_if_due()
 
     def _record_first(self) -> None:
         """Frame 0 of every copy; for one that never reached production, the state that it started from."""
@@ -202,11 +202,17 @@ class Loop:
 
     # -------------------------------------------------------------------------------------------------- checkpoints
 
-    def _keep_if_due(self, journal: Journal) -> None:
+    def _checkpoint_due(self, step: int) -> bool:
         """A model that remembers is kept at fixed steps only, where it starts anew in any case; others at any time."""
-        if self._step % self._boundary == 0 if self._remembers else self.recorder.full or journal.due():
+        if self._journal is None:
+            return False
+        return step % self._boundary == 0 if self._remembers else self.recorder.full or self._journal.due()
+
+    def _keep_if_due(self) -> None:
+        if self._checkpoint_due(self._step):
             self._keep()
-        journal.leave_if_asked()
+        if self._journal is not None:
+            self._journal.leave_if_asked()
 
     def _keep(self) -> None:
         assert self._journal is not None

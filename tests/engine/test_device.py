@@ -99,17 +99,54 @@ class Blind(Loop):
     def _report(self, stage: Stage, step: int) -> None:
         pass
 
+    def _keep_if_due(self) -> None:
+        pass
 
-@pytest.mark.parametrize("integrator", [kind() for kind in mdprotocol_integrators()], ids=lambda i: i.type)
-def test_nothing_is_read_between_two_frames(integrator: Integrator) -> None:
-    run = settings(integrator, steps=30, record_every=40, guard_every=4)
+
+def blind(integrator: Integrator, steps: int, guard_every: int) -> Blind:
+    """A loop without numbers, about to make its first step."""
+    run = settings(integrator, steps=steps, record_every=steps + 10, guard_every=guard_every)
     loop = Blind(network(), [WATER] * 3, [300.0] * 3, [1, 2, 3], run)
     loop._forces.start(loop._state)
     loop._enter(loop._stages[0])
     loop._step, loop._streams = 0, NoNumbers(loop._state)  # type: ignore[assignment]
     integrator.start(loop._state, loop._streams)
+    return loop
+
+
+@pytest.mark.parametrize("integrator", [kind() for kind in mdprotocol_integrators()], ids=lambda i: i.type)
+def test_nothing_is_read_between_two_frames(integrator: Integrator) -> None:
+    loop = blind(integrator, steps=30, guard_every=4)
     loop._advance(loop._stages[0])
     assert loop.looked == [[4, 8, 12, 16, 20, 24, 28, 30]]
+
+
+class Due:
+    """A journal that always wants a checkpoint: its time has come, or somebody has asked to stop."""
+
+    def due(self) -> bool:
+        return True
+
+
+def test_a_checkpoint_that_is_due_does_not_wait_for_a_frame() -> None:
+    loop = blind(VelocityVerlet(), steps=14, guard_every=4)
+    loop._journal = Due()  # type: ignore[assignment]
+    loop._advance(loop._stages[0])
+    assert loop.looked == [[4], [8], [12], [14]]
+
+
+def test_a_model_that_remembers_is_kept_at_its_fixed_steps_only() -> None:
+    loop = blind(VelocityVerlet(), steps=20, guard_every=4)
+    loop._journal, loop._remembers, loop._boundary = Due(), True, 12  # type: ignore[assignment]
+    loop._advance(loop._stages[0])
+    assert loop.looked == [[4, 8, 12], [16, 20]]
+
+
+def test_what_is_put_aside_has_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mdprotocol.engine.loop.LOOKS_BYTES", 3 * 3 * (3 * 3 * 3 + 2) * 8 + 1)
+    loop = blind(VelocityVerlet(), steps=10, guard_every=1)
+    loop._advance(loop._stages[0])
+    assert loop.looked == [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10]]
 
 
 @pytest.mark.parametrize("integrator", [VelocityVerlet(), Langevin()], ids=lambda i: i.type)
