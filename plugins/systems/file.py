@@ -7,6 +7,7 @@ import io
 import os
 import re
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -119,14 +120,14 @@ def _check_xyz(shown: str, data: bytes) -> None:
 def _columns(line: str) -> int:
     """Columns that `Properties=name:kind:columns:...` asks for: ASE's reader makes a field of each."""
     found = re.findall(r"""Properties["']?\s*=\s*(?:"([^"]*)"|'([^']*)'|{([^}]*)}|(\S+))""", line)
-    return sum(max(_whole(part) or 0, 0) for ways in found for said in ways for part in said.split(":"))
+    return _total(part for ways in found for said in ways for part in said.split(":"))
 
 
 def _check_poscar(shown: str, data: bytes) -> None:
     """As many lines as atoms: ASE's reader makes room for any number that stands in line 6 or 7."""
     lines = _lines(data)
     for number, line in enumerate(lines[5:7], 6):
-        atoms = sum(max(_whole(word) or 0, 0) for word in line.split())
+        atoms = _total(line.split())
         if atoms > len(lines):
             raise StructureError(
                 f"{shown}: line {number} says {_shown(atoms)} atoms, but the file has {len(lines)} lines"
@@ -144,6 +145,11 @@ def _whole(text: str) -> int | None:
         return int(text)
     except ValueError:
         return None
+
+
+def _total(words: Iterable[str]) -> int:
+    """Sum of the counts among words."""
+    return sum(max(_whole(word) or 0, 0) for word in words)
 
 
 def _shown(number: int) -> str:
