@@ -78,7 +78,7 @@ class StudentForceField(ForceField):
             raise StructureError(reason)
         numbers = torch.from_numpy(topology.numbers).to(self.device)
         owner = torch.from_numpy(topology.owner).to(self.device)
-        neighbours = neighbours_for(topology, self._sizes.cutoff_A, self.device, lists=True)
+        neighbours = neighbours_for(topology, self._sizes.cutoff_A, self.device, skin=True)
 
         def evaluate(positions: torch.Tensor) -> Evaluation:
             where = positions.to(self.device)

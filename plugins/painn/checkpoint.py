@@ -33,6 +33,7 @@ class ArchitectureCard(BaseModel):
     filter_width: Annotated[int, Field(ge=1, le=2048)]
     cutoff_A: Annotated[float, Field(gt=0.5, le=20)]
     elements: Annotated[tuple[Annotated[int, Field(ge=1, le=94)], ...], Field(min_length=1, max_length=94)]
+    norm_eps: Annotated[float, Field(ge=1e-12, le=1)] = 1e-8
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of every tensor of the network."""

@@ -45,6 +45,8 @@ class SizesLike(Sizes, Protocol):
     def cutoff_A(self) -> float: ...
     @property
     def elements(self) -> tuple[int, ...]: ...
+    @property
+    def norm_eps(self) -> float: ...
 
 
 def _loops() -> Any:
@@ -236,7 +238,8 @@ class FusedKernel:
         read2 = _pad(np.asarray(state["readout.2.weight"], dtype=np.float32)[0], 1, r, small, axis=0)
         embed = _pad(np.asarray(state["embedding.weight"], dtype=np.float32), 1, h, big, axis=1)
         panels = [p for m in (mix, up0, up2, read0) for p in (self._panels(m.T), self._panels(m))]
-        return [embed.ravel(), *panels, bias0, bias2, read_bias, read2, np.zeros(3 * big, dtype=np.float32)]
+        eps, zeros = np.full(big, self.architecture.norm_eps, dtype=np.float32), np.zeros(3 * big, dtype=np.float32)
+        return [embed.ravel(), *panels, bias0, bias2, read_bias, read2, eps, zeros]
 
     def _panels(self, matrix: np.ndarray) -> np.ndarray:
         """(K, N) in panels of columns, each contiguous row by row."""

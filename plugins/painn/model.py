@@ -124,7 +124,7 @@ class PainnForceField(ForceField):
     def _prepare_torch(self, topology: Topology, dtype: str, device: str) -> Evaluator:
         import torch
 
-        from mdprotocol_plugins.painn.neighbours import SkinList, neighbours_for
+        from mdprotocol_plugins.painn.neighbours import neighbours_for
 
         network = self._network(dtype, device)
         neighbours = neighbours_for(topology, network.architecture.cutoff_A, device)
@@ -138,10 +138,7 @@ class PainnForceField(ForceField):
             found = network.energy_and_forces(numbers, where, pairs, owner, copies, shifts)
             return without_broken(where, owner, *found)
 
-        on_gpu, listed = device.startswith("cuda"), isinstance(neighbours, SkinList)
-        if on_gpu and listed:
-            self._notice(f"model '{self._card.name}': its pairs, too many for the GPU, are listed on the CPU")
-        quick: Compute | None = None if on_gpu and not listed else compute
+        quick: Compute | None = None if device.startswith("cuda") else compute
 
         def evaluate(positions: torch.Tensor) -> Evaluation:
             nonlocal quick

@@ -50,7 +50,7 @@ GEOMETRY = 4
     range(15)
 )
 """Regions of the workspace, in the order of `workspace_widths`."""
-(EMBED, MIX, MIX_T, UP0, UP0_T, UP2, UP2_T, READ0, READ0_T, BIAS0, BIAS2, READ_BIAS, READ2) = range(13)
+(EMBED, MIX, MIX_T, UP0, UP0_T, UP2, UP2_T, READ0, READ0_T, BIAS0, BIAS2, READ_BIAS, READ2, EPS) = range(14)
 """Regions of the packed weights."""
 
 
@@ -595,14 +595,13 @@ def _activate(w, at, count, out):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
-def _norms(n, h, w, mixed, x0):  # type: ignore
+def _norms(n, h, w, mixed, x0, weights, eps):  # type: ignore
     """|Vv| over xyz into the second half of the update's input."""
-    eps = splat(np.float32(1e-8))
     for atom in range(n):
         for c in range(0, h, LANES):
             m = mixed + atom * 6 * h + h + c
             x, y, z = load(w, m), load(w, m + 2 * h), load(w, m + 4 * h)
-            store(w, x0 + atom * 2 * h + h + c, root(fma(z, z, fma(y, y, fma(x, x, eps)))))
+            store(w, x0 + atom * 2 * h + h + c, root(fma(z, z, fma(y, y, fma(x, x, load(weights, eps + c))))))
 
 
 @njit(cache=True, nogil=True)
@@ -696,7 +695,7 @@ def _block(l, blocks, n, h, pairs, table, block_size, weights, wo, w, o, index, 
         _copy(w, v0, w, v1, n * 3 * h)
         _message(table, l * block_size, index, geometry, pairs, h, w, s0, v0, x0, v1)
     gemm(w, v1, h, weights, wo[l, MIX], h * PANEL, h, weights, zero, flat, w, mixed, 2 * h, 3 * n, 2 * h)
-    _norms(n, h, w, mixed, x0)
+    _norms(n, h, w, mixed, x0, weights, wo[l, EPS])
     gemm(w, x0, 2 * h, weights, wo[l, UP0], 2 * h * PANEL, 2 * h, weights, wo[l, BIAS0], flat, w, slope, h, n, h)
     _activate(w, slope, n * h, o[ACTIVE])
     columns = 2 * h if last else 3 * h

@@ -32,6 +32,7 @@ WATER = molecule_structure("H2O", rattle_A=0.05)
 BOX = make_structure([8, 1, 1], WATER.positions, cell=(6.5, 6.5, 6.5), pbc=True)
 LARGE = make_structure([8] * 216, 3.0 * np.argwhere(np.ones((6, 6, 6))), cell=(18.0, 18.0, 18.0), pbc=True)
 """Large enough for its far pairs to be left out."""
+HUGE = make_structure([8] * 8000, 3.0 * np.argwhere(np.ones((20, 20, 20))), cell=(60.0, 60.0, 60.0), pbc=True)
 
 
 class NoNumbers(RandomStreams):
@@ -72,7 +73,7 @@ def step(integrator: Integrator, structure: Structure, model: ForceField) -> Non
     assert state.positions.device.type == state.energy.device.type == "meta"
 
 
-@pytest.mark.parametrize("structure", [WATER, BOX, LARGE], ids=["open", "periodic", "large"])
+@pytest.mark.parametrize("structure", [WATER, BOX, LARGE, HUGE], ids=["open", "periodic", "large", "huge"])
 @pytest.mark.parametrize("integrator", [kind() for kind in mdprotocol_integrators()], ids=lambda i: i.type)
 def test_a_step_reads_nothing(integrator: Integrator, structure: Structure) -> None:
     step(integrator, structure, network())
@@ -80,7 +81,7 @@ def test_a_step_reads_nothing(integrator: Integrator, structure: Structure) -> N
 
 def test_what_reads_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists that are made when atoms have moved need to know whether they have."""
-    monkeypatch.setattr(neighbours, "MOST_IMAGES", 0)
+    monkeypatch.setattr(neighbours, "neighbours_for", lambda t, c, device: neighbours.SkinList(t, c, device=device))
     with pytest.raises(NotImplementedError, match="meta tensor"):
         step(VelocityVerlet(), BOX, network())
 

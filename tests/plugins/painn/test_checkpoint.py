@@ -67,6 +67,13 @@ def test_round_trip(saved, tensors):
         np.testing.assert_array_equal(found[name], tensor)
 
 
+def test_a_card_from_before_norms_could_be_rounded_means_what_it_meant(saved):
+    card = json.loads(card_path(saved).read_text())
+    del card["architecture"]["norm_eps"]
+    card_path(saved).write_text(json.dumps(card))
+    assert load_checkpoint(saved)[0].architecture.norm_eps == 1e-8
+
+
 def test_a_changed_byte_is_noticed(saved):
     data = bytearray(saved.read_bytes())
     data[-1] ^= 1
@@ -107,6 +114,7 @@ def test_binary_card(saved):
         {"cutoff_A": float("nan")},
         {"cutoff_A": float("inf")},
         {"cutoff_A": -5.0},
+        {"norm_eps": 0.0},
         {"elements": []},
         {"elements": [1, 500]},
         {"surprise": 1},

@@ -25,6 +25,7 @@ ODD = {
     "padded": Architecture(20, 2, 8, 12, 4.5, (8, 1, 6)),
     "one block": Architecture(32, 1, 8, 16, 5.0, ELEMENTS),
     "long cutoff": Architecture(34, 2, 10, 16, 9.0, ELEMENTS),
+    "rounded norms": Architecture(40, 2, 10, 16, 5.0, ELEMENTS, norm_eps=0.05),
 }
 
 

@@ -213,6 +213,24 @@ def fused_or_skip(folder: Path):
     return load(folder)
 
 
+def test_the_lists_of_a_device_give_the_energies_of_those_with_a_skin(folder, exact) -> None:
+    """As on a GPU, with every pair, wherever atoms have drifted to: energies, forces and stresses, mixed in one batch."""
+    there = load(folder, dtype="float64")
+    there.device = "cpu:0"
+    batch = [box(), box((5, 4, 4), 4.2), box((4, 5, 4), 4.2)]
+    topology, rng = Topology.of(batch), np.random.default_rng(4)
+    x = np.concatenate([structure.positions for structure in batch])
+    here, lists = exact.prepare(topology), there.prepare(topology)
+    for _ in range(3):
+        x = x + rng.normal(scale=0.1, size=x.shape) + topology.cells[topology.owner, rng.integers(3)]
+        one, two = here(torch.from_numpy(x)), lists(torch.from_numpy(x))
+        torch.testing.assert_close(two.energy, one.energy, rtol=0, atol=1e-8)
+        torch.testing.assert_close(two.forces, one.forces, rtol=0, atol=1e-9)
+        assert one.stress is not None
+        assert two.stress is not None
+        torch.testing.assert_close(two.stress(), one.stress(), rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("student", ["original", "tiny", "ultra_tiny"])
 def test_the_students_forces_are_the_network_s_within_a_ten_thousandth(student: str) -> None:
     """On geometries as far from rest as hot dynamics goes; a coarser table would be off by more."""

@@ -243,3 +243,20 @@ def test_pairs_beyond_the_cutoff_may_stay_in(network, ethanol):
         network.compact = True
     assert torch.allclose(energy, with_all, rtol=0, atol=1e-12)
     assert torch.allclose(forces, forces_with_all, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("norm_eps", "harmonic"), [(1e-8, False), (0.05, True)])
+def test_a_site_of_high_symmetry_has_a_curvature_where_norms_are_rounded(norm_eps, harmonic):
+    """Methane's carbon moved off its site: all vector channels vanish there, and norms with a sharp tip have a kink."""
+    torch.manual_seed(5)
+    sizes = Architecture(**{**SMALL.__dict__, "norm_eps": norm_eps})
+    net, atoms = PaiNN(sizes).double(), molecule("CH4")
+
+    def curvature(h: float) -> float:
+        moved = atoms.positions.copy()
+        moved[0] += h * np.array([0.6, 0.8, 0.0])
+        _, forces = evaluate(net, torch.tensor(atoms.numbers), torch.tensor(moved))
+        return float((forces[0] @ torch.tensor([0.6, 0.8, 0.0], dtype=torch.float64)) / h)
+
+    near, far = curvature(1e-5), curvature(1e-3)
+    assert (abs(near / far - 1.0) < 0.02) is harmonic
