@@ -166,7 +166,7 @@ def test_there_is_room_for_what_is_usual_and_for_its_vibrations(name: str) -> No
         "diamond": lambda: bulk("C", cubic=True).repeat(4),
         "iron": lambda: bulk("Fe", cubic=True).repeat(6),
         "gold": lambda: bulk("Au", cubic=True).repeat(5),
-        "diamond, skewed": lambda: bulk("Au").repeat((10, 9, 8)),
+        "diamond, skewed": lambda: bulk("C").repeat((10, 9, 8)),
         "rock salt": lambda: bulk("NaCl", "rocksalt", a=5.64, cubic=True).repeat(4),
         "water": lambda: water_box(12),
     }[name]()
