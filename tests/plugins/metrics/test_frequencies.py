@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase.build import molecule
 from ase.calculators.emt import EMT
 from ase.optimize import BFGS
@@ -94,6 +95,39 @@ def test_a_model_whose_minimum_is_a_saddle_has_imaginary_frequencies() -> None:
     assert found["imaginary"] == 2
     with pytest.raises(NotMeasurable, match="no minimum"):
         examined(HarmonicBonds(straight), HarmonicBonds(bent), straight)
+
+
+class Kinked(HarmonicBonds):
+    """A tip in the energy at x of the first atom: forces that jump by twice `push` eV/Å within `width` Å."""
+
+    push, width = 0.02, 1e-4
+
+    def prepare(self, topology):  # type: ignore[no-untyped-def]
+        smooth = super().prepare(topology)
+
+        def evaluate(p):  # type: ignore[no-untyped-def]
+            result = smooth(p)
+            away = p[1] - p[0] - (self.rest[1] - self.rest[0])
+            root = (away @ away + self.width**2).sqrt()
+            forces = result.forces.clone()
+            forces[1] -= self.push * away / root
+            forces[0] += self.push * away / root
+            return dataclasses.replace(result, energy=result.energy + self.push * root, forces=forces)
+
+        return evaluate
+
+    @property
+    def rest(self):  # type: ignore[no-untyped-def]
+        return torch.from_numpy(WATER.positions)
+
+
+def test_a_kink_at_the_minimum_is_found_by_its_step() -> None:
+    """The curvature of the tip is 2 push/step: frequencies depend on it."""
+    smooth, kinked = (
+        examined(field(WATER, 20.2), HarmonicBonds(WATER, 20.0), WATER) for field in (HarmonicBonds, Kinked)
+    )
+    assert smooth["kink"] < 1.0
+    assert kinked["kink"] > 50.0
 
 
 def test_modes_are_matched_by_their_motion_and_not_by_their_order() -> None:
