@@ -99,6 +99,15 @@ CATALOGUE: tuple[Fault, ...] = (
         True,
     ),
     Fault(
+        "sharp_norm",
+        "forces jump where an atom's surroundings are symmetric",
+        0.05,
+        "eV",
+        SHAPE,
+        lambda s: _flaw(landscapes.SharpNorm(s)),
+        True,
+    ),
+    Fault(
         "missing_wall",
         "atoms that come near fall into each other",
         2000.0,

@@ -19,7 +19,9 @@ from mdprotocol.faults.wrapping import Flaw
 
 WALL_SHARE = 0.75
 """Of the sum of two covalent radii: nearer than any bond comes by thermal motion at 500 K."""
-ORIENTED_REACH_A = 1.5
+NEAR_A = 1.5
+TIP = 1e-4
+"""How round the tip is, as usual in such networks: next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,29 @@ class Kink(WrongAnswer):
 
 
 @dataclass(frozen=True)
+class SharpNorm(WrongAnswer):
+    """Each atom's energy has a tip where its surroundings are symmetric: E += s |Σ exp(-(d/1.5 Å)²) u| over neighbours.
+
+    So do networks that take norms of vectors: at methane's carbon the sum vanishes, and the forces jump. s in eV.
+    """
+
+    strength: float
+
+    def spoiling(self, topology: Topology) -> Spoil:
+        pairs, owner = CopyPairs(topology), torch.from_numpy(topology.owner)
+
+        def energy(x: torch.Tensor) -> torch.Tensor:
+            vector = pairs.vectors(x)
+            distance = vector.norm(dim=1, keepdim=True)
+            toward = torch.exp(-((distance / NEAR_A) ** 2)) * vector / distance
+            around = torch.zeros_like(x).index_add(0, pairs.i, toward).index_add(0, pairs.j, -toward)
+            term = self.strength * ((around**2).sum(dim=1) + TIP**2).sqrt()
+            return term.new_zeros(pairs.copies).index_add(0, owner, term)
+
+        return lambda x, found: add_gradient(found, x, energy)
+
+
+@dataclass(frozen=True)
 class MissingWall(WrongAnswer):
     """No repulsion below 0.75 of the sum of the covalent radii: the energy falls by up to `depth` eV towards contact."""
 
@@ -85,7 +110,7 @@ class Oriented(WrongAnswer):
         def energy(x: torch.Tensor) -> torch.Tensor:
             vector = pairs.vectors(x)
             square = (vector**2).sum(dim=1)
-            term = self.strength * torch.exp(-square / ORIENTED_REACH_A**2) * vector[:, 2] ** 2 / square
+            term = self.strength * torch.exp(-square / NEAR_A**2) * vector[:, 2] ** 2 / square
             return term.new_zeros(pairs.copies).index_add(0, pairs.copy, term)
 
         return lambda x, found: add_gradient(found, x, energy)

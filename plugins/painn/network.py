@@ -1,11 +1,11 @@
 """The PaiNN network in plain torch: energy and forces of many molecules at once, smooth, equivariant, conservative.
 
 After Schütt, Unke and Gastegger, "Equivariant message passing for the prediction of tensorial properties and molecular
-spectra", ICML 2021 (arXiv:2102.03150), with five deliberate differences: the filter is a network of the distance alone,
+spectra", ICML 2021 (arXiv:2102.03150), with six deliberate differences: the filter is a network of the distance alone,
 evaluated once for both directions of a pair, so that it can be tabulated; the neighbour's state enters the message as
 is (the update network of the block before does the mixing); the cutoff envelope has all derivatives zero at the cutoff
 (Unke et al., SpookyNet, Nat. Commun. 12, 7273 (2021), eq. 15); atoms pushed together are pushed apart by a short-range
-Ziegler-Biersack-Littmark repulsion; and each element carries an energy offset.
+Ziegler-Biersack-Littmark repulsion; each element carries an energy offset; and norms of vectors may have a round tip.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Architecture:
     """Sizes of the network: H hidden, L blocks, K radial functions, F filter width, cutoff in Å, known elements.
 
     `norm_eps` rounds the tip of the norm of a vector channel, |v| = sqrt(v·v + eps). At a site of high symmetry, such as
-    methane's carbon, all of them vanish: with the usual 1e-8 the energy has a kink there, a thousandth of an ångström wide,
-    and vibrations about it no frequency.
+    methane's carbon, all of them vanish: with the usual 1e-8 the forces jump there, within a ten-thousandth of an
+    ångström, and vibrations about it have no frequency.
     """
 
     hidden: int

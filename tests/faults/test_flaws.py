@@ -51,6 +51,7 @@ def numerical(field: ForceField, structure: Structure, step: float = 1e-4) -> np
 
 GRADIENTS = (
     landscapes.Kink(1.0, at_A=1.3),
+    landscapes.SharpNorm(0.05),
     landscapes.MissingWall(50.0),
     landscapes.Oriented(0.05),
     landscapes.ShiftedBond(0.05),
@@ -71,6 +72,18 @@ def test_a_conservative_flaw_has_forces_that_are_its_gradient(flaw: object) -> N
     _, before = sound.evaluate(structure)
     assert np.abs(forces - before).max() > 1e-3
     np.testing.assert_allclose(forces, numerical(field, structure), atol=2e-6)
+
+
+def test_a_sharp_norm_has_its_tip_where_the_surroundings_are_symmetric() -> None:
+    """Methane's carbon: the force on it has the same size however little it is moved, and water has no such place."""
+    sound = HarmonicBonds(METHANE, 1e-9)
+    for step in (1e-3, 1e-2):
+        moved = METHANE.positions.copy()
+        moved[0] += [0, 0, step]
+        _, forces = flawed(sound, landscapes.SharpNorm(0.05)).evaluate(make_structure(METHANE.numbers, moved))
+        assert 0.02 < -forces[0, 2] < 0.05
+    _, forces = flawed(HarmonicBonds(METHANE, 1e-9), landscapes.SharpNorm(0.05)).evaluate(METHANE)
+    assert abs(forces[0]).max() < 1e-6
 
 
 def test_scaled_forces_leave_the_energy() -> None:
