@@ -68,7 +68,7 @@ def _against_batch(axes: Any, found: dict[str, list[Measurement]]) -> None:
     style.plain_log(axes.yaxis)
     axes.set_xlabel("copies in the batch")
     axes.set_ylabel("time a step and copy (ms)")
-    axes.legend()
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the lines, which are everywhere
 
 
 def _systems(measured: Sequence[Measurement]) -> list[str]:
