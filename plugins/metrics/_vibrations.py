@@ -19,7 +19,6 @@ from mdprotocol.api import (
 )
 
 LIGHT_CM_PER_FS = 2.99792458e-5
-FINER = 3
 RIGID = 1e-3
 """A rigid motion smaller than this share of the largest is none: the rotation of a linear molecule about its axis."""
 
@@ -32,14 +31,12 @@ class Vibrations:
         positions: (n, 3) Å, the minimum.
         largest_force: what is left of the force there, eV/Å.
         wavenumbers: (M,) cm⁻¹, ascending; imaginary frequencies as negative numbers.
-        finer: (M,) cm⁻¹, ascending: the same from differences over a `FINER`th of the step.
         modes: (M, n, 3) orthonormal mass-weighted displacements.
     """
 
     positions: np.ndarray
     largest_force: float
     wavenumbers: np.ndarray
-    finer: np.ndarray
     modes: np.ndarray
 
 
@@ -57,11 +54,14 @@ def vibrations(force_field: ForceField, structure: Structure, fmax: float, steps
     """
     evaluate = force_field.prepare(Topology.of([structure]))
     positions = relaxed(evaluate, structure, fmax, steps)
-    (wavenumbers, modes), (finer, _) = (
-        normal_modes(hessian(evaluate, positions, step), positions, structure.masses)
-        for step in (step_A, step_A / FINER)
-    )
-    return Vibrations(positions, _largest(forces_at(evaluate, positions)), wavenumbers, finer, modes)
+    wavenumbers, modes = normal_modes(hessian(evaluate, positions, step_A), positions, structure.masses)
+    return Vibrations(positions, _largest(forces_at(evaluate, positions)), wavenumbers, modes)
+
+
+def wavenumbers_at(force_field: ForceField, structure: Structure, positions: np.ndarray, step_A: float) -> np.ndarray:
+    """(M,) cm⁻¹, ascending: harmonic wavenumbers at a minimum (n, 3) Å that is known, for differences over `step_A`."""
+    evaluate = force_field.prepare(Topology.of([structure]))
+    return normal_modes(hessian(evaluate, positions, step_A), positions, structure.masses)[0]
 
 
 def relaxed(evaluate: Evaluator, structure: Structure, fmax: float, steps: int) -> np.ndarray:

@@ -82,8 +82,11 @@ class CellList:
         self._per_vector = there(np.stack([grid.per_vector for grid in grids]))[self._owner]
         self._numbers = there(np.stack([grid.numbers for grid in grids]))[self._owner]
         self._periodic = self._cells.periodic[self._owner]
-        # What is asked: for the n-th atom in the order of bins, which are in the order of copies, each direction.
+        # What is asked: for the n-th atom in the order of bins, each direction. Bins are in the order of copies, so that
+        # whose atom that will be is known beforehand, and with it all that its copy says.
         self._place = there(np.repeat(np.arange(len(topology.numbers)), np.repeat(asked, atoms)))
+        self._asking = self._owner[self._place]
+        self._wrap, self._turns = self._numbers[self._place], self._periodic[self._place]
         steps = [np.tile(grid.directions, (n, 1)) for grid, n in zip(grids, atoms, strict=True)]
         self._direction = there(np.concatenate(steps))
         self._at_home = (self._direction == 0).all(dim=1)
@@ -105,11 +108,11 @@ class CellList:
         keys, order = torch.sort(self._key(at, self._numbers, self._owner), stable=True)
 
         atom = order[self._place]
-        numbers, toward = self._numbers[atom], at[atom] + self._direction
-        asked = self._key(toward, numbers, self._owner[atom])
+        toward = at[atom] + self._direction
+        asked = self._key(toward, self._wrap, self._asking)
         first = torch.where(self._at_home, self._place + 1, torch.searchsorted(keys, asked))
         found = torch.searchsorted(keys, asked, right=True) - first
-        image = torch.div(toward, numbers, rounding_mode="floor") * self._periodic[atom]
+        image = torch.div(toward, self._wrap, rounding_mode="floor") * self._turns
 
         item, nth, filled, too_many = self._candidates.choose(found)
         i, j = atom[item], order[(first[item] + nth).clamp(max=len(order) - 1)]

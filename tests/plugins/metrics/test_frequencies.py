@@ -98,16 +98,17 @@ def test_a_model_whose_minimum_is_a_saddle_has_imaginary_frequencies() -> None:
 
 
 class Kinked(HarmonicBonds):
-    """A tip in the energy at x of the first atom: forces that jump by twice `push` eV/Å within `width` Å."""
+    """A tip in the energy where the first bond is that of the structure: forces jump by `push` eV/Å within `width` Å."""
 
     push, width = 0.02, 1e-4
+    bond = torch.from_numpy(WATER.positions[1] - WATER.positions[0])
 
     def prepare(self, topology):  # type: ignore[no-untyped-def]
         smooth = super().prepare(topology)
 
         def evaluate(p):  # type: ignore[no-untyped-def]
             result = smooth(p)
-            away = p[1] - p[0] - (self.rest[1] - self.rest[0])
+            away = p[1] - p[0] - self.bond
             root = (away @ away + self.width**2).sqrt()
             forces = result.forces.clone()
             forces[1] -= self.push * away / root
@@ -115,10 +116,6 @@ class Kinked(HarmonicBonds):
             return dataclasses.replace(result, energy=result.energy + self.push * root, forces=forces)
 
         return evaluate
-
-    @property
-    def rest(self):  # type: ignore[no-untyped-def]
-        return torch.from_numpy(WATER.positions)
 
 
 def test_a_kink_at_the_minimum_is_found_by_its_step() -> None:
