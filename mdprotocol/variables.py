@@ -62,6 +62,7 @@ RUN_ATTRS: dict[str, str] = {
     "integrator": "the integrator and its options, JSON",
     "settings": "the run's resolved settings, JSON",
     "identity": "SHA-256 over everything that determines the run",
+    "model_digest": "SHA-256 over what the model is made from: files, code, versions, options",
     "outcome": "completed or failed",
     "failure_kind": "nan, runaway_temperature, broken_bond, new_bond, model_error, ...; empty when completed",
     "failure_step": "step of production at which the run failed (-1 when completed; negative steps: equilibration)",

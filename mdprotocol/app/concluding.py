@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from mdprotocol.app.diagnosing import causes_of
+from mdprotocol.app.planned import FILE as PLAN
+from mdprotocol.app.planned import Planned, changed_criteria, further_runs, judged_sections, read_planned
 from mdprotocol.app.sources import Prepared
 from mdprotocol.app.stopping import skipped
 from mdprotocol.app.workers import Workers
@@ -34,10 +36,12 @@ if TYPE_CHECKING:
 EVIDENCE = {
     (name,) for name in (
         "runs", "probes", "work", "diagnosis",
-        "protocol.yaml", PROVENANCE, "measurements.nc", "skipped.json", ".lock",
+        "protocol.yaml", PLAN, PROVENANCE, "measurements.nc", "skipped.json", ".lock",
     )
 }  # fmt: skip
 """What verdicts are told from: no reporter's to write."""
+MEASURED_FOR = "measured_for"
+"""Attribute of measurements.nc: digest of the files and metrics that it was measured from and with."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Finished:
     """Runs that were computed now; 0 when everything was there already."""
     problems: tuple[str, ...] = ()
     """Why a report could not be written; the others are."""
+    changed: tuple[str, ...] = ()
+    """Criteria that differ from those that stood when the data was made."""
 
 
 def resolved(prepared: Prepared, folder: ResultsFolder) -> bytes:
@@ -70,36 +76,58 @@ def conclude(
     workers: Workers | None = None,
 ) -> Finished:
     metrics = metrics_of(protocol, registry)
-    left_out = skipped(folder)
+    left_out, known = skipped(folder), read_planned(folder)
+    further, changed = further_runs(known, runs, folder), changed_criteria(known, protocol)
     verdicts = [
-        _completed(verdict, metrics, folder, left_out)
+        _completed(verdict, metrics, folder, left_out, further.get(verdict.model, (0, 0)))
         for verdict in judge_models(protocol, metrics, runs, probes, measurements)
     ]
+    _keep_criteria(protocol, known, changed, folder)
     content = build_report(
         protocol=protocol,
         verdicts=verdicts,
         measurements=tabulate(protocol, metrics, measurements),
         runs=run_rows(runs, folder),
         provenance=read_provenance(folder),
-        open_run=functools.partial(_open_run, folder),
+        open_run=functools.partial(_open_run, folder, {run.id: run.identity for run in runs}),
         spread=workers.map if workers is not None and workers.stay else None,
+        changed=changed,
     )
     problems = tuple(
         filter(None, (_written(reporter, content, folder) for reporter in reporters_of(protocol, registry)))
     )
-    return Finished(folder.root, tuple(verdicts), executed, problems)
+    return Finished(folder.root, tuple(verdicts), executed, problems, changed)
 
 
-def _open_run(folder: ResultsFolder, run: str) -> xr.Dataset:
+def _keep_criteria(protocol: Protocol, known: Planned | None, changed: Sequence[str], folder: ResultsFolder) -> None:
+    """The provenance has what was to be judged when the data was made, and what is judged now where it differs."""
+    facts = read_provenance(folder)
+    criteria = {"when_the_data_was_made": known.criteria if known else {}, "changed": list(changed)}
+    if changed:
+        criteria["now"] = judged_sections(protocol)
+    if facts and facts.get("criteria") != criteria:
+        folder.write_json(PROVENANCE, {**facts, "criteria": criteria})
+
+
+def _open_run(folder: ResultsFolder, identities: Mapping[str, str], run: str) -> xr.Dataset:
+    if folder.identity(run + ".nc") != identities.get(run):
+        raise StoreError(f"{run} is not the planned run")
     return folder.open(run + ".nc")
 
 
 def _completed(
-    verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: ResultsFolder, left_out: Mapping[str, str]
+    verdict: ModelVerdict,
+    metrics: Mapping[str, Metric],
+    folder: ResultsFolder,
+    left_out: Mapping[str, str],
+    further: tuple[int, int],
 ) -> ModelVerdict:
-    """The verdict with the causes of its failures, and with a note on runs that were left out."""
+    """The verdict with the causes of its failures, and with notes on runs that were left out or lie here beside it."""
     count = sum(run.split("/")[1:2] == [verdict.model] for run in left_out)
     notes = [f"{count} runs were not run: the verdict could no longer change"] if count else []
+    if further[0]:
+        were = f"{further[0]} further run{'s' * (further[0] > 1)} of this model, under other seeds or settings"
+        notes.insert(0, f"{were}, {'is' if further[0] == 1 else 'are'} known to this folder; {further[1]} failed")
     causes = causes_of(verdict, metrics, folder)
     return dataclasses.replace(verdict, notes=(*verdict.notes, *notes), diagnosis=tuple(causes))
 
@@ -129,9 +157,14 @@ def run_rows(runs: Sequence[Run], folder: ResultsFolder) -> list[RunRow]:
     """Every planned run with what became of it."""
     left_out = skipped(folder)
     return [
-        _row(run, folder.attributes(run.path), left_out.get(run.id, ""), folder.problem(run.id, run.identity))
-        for run in runs
+        _row(run, _own(run, folder), left_out.get(run.id, ""), folder.problem(run.id, run.identity)) for run in runs
     ]
+
+
+def _own(run: Run, folder: ResultsFolder) -> Mapping[str, Any] | None:
+    """Attributes of the run's file; None where there is none, or one that another run has left."""
+    attrs = folder.attributes(run.path)
+    return attrs if attrs is not None and attrs["identity"] == run.identity else None
 
 
 def _row(run: Run, attrs: Mapping[str, Any] | None, left_out: str, problem: str) -> RunRow:

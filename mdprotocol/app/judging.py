@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mdprotocol.app import planned
 from mdprotocol.app.additions import adopted
-from mdprotocol.app.concluding import Finished, conclude, resolved
-from mdprotocol.app.sources import Source, existing, prepare
+from mdprotocol.app.concluding import MEASURED_FOR, Finished, conclude, resolved
+from mdprotocol.app.sources import Prepared, Source, existing, prepare
 from mdprotocol.assess import Measurements, compare_results, measure
-from mdprotocol.plan import expand_probes, expand_runs, metrics_of
+from mdprotocol.components import Metric
+from mdprotocol.errors import UsageError
+from mdprotocol.plan import Probe, Run, expand_probes, expand_runs, metrics_of
+from mdprotocol.store import ResultsFolder
 
 
 def judge(results: Path, source: Source) -> Finished:
@@ -19,25 +24,65 @@ def judge(results: Path, source: Source) -> Finished:
     Args:
         source: the stored protocol (`stored(results)`), or an edited one whose criteria replace the stored ones.
     """
-    folder = existing(results)
-    prepared = adopted(prepare(source), folder)
-    metrics = metrics_of(prepared.protocol, prepared.registry)
-    runs, probes = expand_runs(prepared.protocol), expand_probes(prepared.protocol, prepared.registry)
-    measurements = measure(prepared.protocol, metrics, runs, probes, folder)
-    folder.write_bytes("protocol.yaml", resolved(prepared, folder))
-    folder.write_dataset("measurements.nc", measurements.dataset)
-    return conclude(prepared.protocol, prepared.registry, runs, probes, measurements, folder, executed=0)
+    return _judged(_stored(results, source))
 
 
 def report(results: Path, source: Source) -> Finished:
     """Write the reports again from the stored measurements (measured first where they are not there)."""
+    stored = _stored(results, source)
+    if not stored.folder.exists("measurements.nc"):
+        return _judged(stored)
+    dataset = stored.folder.load("measurements.nc")
+    if dataset.attrs.get(MEASURED_FOR) != stored.measured_for:  # of other data, or other metrics
+        return _judged(stored)
+    return _concluded(stored, Measurements.stored(dataset))
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A results folder with the protocol that it is judged by; runs and probes have the identities that they must have."""
+
+    prepared: Prepared
+    folder: ResultsFolder
+    metrics: Mapping[str, Metric]
+    runs: tuple[Run, ...]
+    probes: tuple[Probe, ...]
+
+    @property
+    def measured_for(self) -> str:
+        return planned.measured_for(self.prepared.protocol, self.metrics, self.runs, self.probes)
+
+
+def _stored(results: Path, source: Source) -> _Stored:
+    """Raises UsageError where the protocol is about other data than the folder's."""
     folder = existing(results)
-    if not folder.exists("measurements.nc"):
-        return judge(results, source)
     prepared = adopted(prepare(source), folder)
+    known = planned.read_planned(folder)
+    other = planned.differences(known, prepared, folder) if known is not None else []
+    if other:
+        raise UsageError(
+            f"{results} holds the data of another protocol, and judging can change nothing but what is judged; "
+            f"differing: {planned.listed(other)}"
+        )
     runs, probes = expand_runs(prepared.protocol), expand_probes(prepared.protocol, prepared.registry)
-    measurements = Measurements.stored(folder.load("measurements.nc"))
-    return conclude(prepared.protocol, prepared.registry, runs, probes, measurements, folder, executed=0)
+    metrics = metrics_of(prepared.protocol, prepared.registry)
+    return _Stored(prepared, folder, metrics, *planned.identified(known, prepared, runs, probes))
+
+
+def _judged(stored: _Stored) -> Finished:
+    protocol, folder = stored.prepared.protocol, stored.folder
+    measurements = measure(protocol, stored.metrics, stored.runs, stored.probes, folder)
+    measurements.dataset.attrs[MEASURED_FOR] = stored.measured_for
+    folder.write_bytes("protocol.yaml", resolved(stored.prepared, folder))
+    folder.write_dataset("measurements.nc", measurements.dataset)
+    return _concluded(stored, measurements)
+
+
+def _concluded(stored: _Stored, measurements: Measurements) -> Finished:
+    return conclude(
+        stored.prepared.protocol, stored.prepared.registry, stored.runs, stored.probes, measurements, stored.folder,
+        executed=0,
+    )  # fmt: skip
 
 
 def compare(first: Path, second: Path) -> list[Mapping[str, Any]]:

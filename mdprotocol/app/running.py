@@ -11,8 +11,10 @@ from typing import Any
 
 from mdprotocol.app.additions import UntilDecided, Wanted, adopted, extended, looks_made, wanted, with_looks, within
 from mdprotocol.app.checking import check, plan_of
-from mdprotocol.app.concluding import Finished, conclude, resolved
+from mdprotocol.app.concluding import MEASURED_FOR, Finished, conclude, resolved
 from mdprotocol.app.diagnosing import follow_up
+from mdprotocol.app.planned import FILE as PLAN
+from mdprotocol.app.planned import foreign, listed, made_before, measured_for, write_planned
 from mdprotocol.app.resuming import forget_problems, keep_problem, pending
 from mdprotocol.app.reusing import REUSED, donors, reuse, strike_off
 from mdprotocol.app.sources import Prepared, Source
@@ -23,6 +25,7 @@ from mdprotocol.assess.measuring import Found, Part, measure_part
 from mdprotocol.components import Metric
 from mdprotocol.engine import tasks
 from mdprotocol.engine.events import Notice, TaskFailed
+from mdprotocol.errors import UsageError
 from mdprotocol.plan import Plan, metrics_of
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.types import Batch, ProbeBatch
@@ -30,6 +33,11 @@ from mdprotocol.report.provenance import PROVENANCE, collect_provenance, read_pr
 from mdprotocol.store import ResultsFolder
 
 EventHandler = Callable[[Any], None]
+VERDICT_FILES = ("verdict.json", "junit.xml", "verdict.md", "verdict.csv", "report.html")
+LEFT_BY_A_RUN = (
+    PLAN, "protocol.yaml", "measurements.nc", PROVENANCE, "skipped.json", "runs", "probes", "work", "diagnosis", "figures",
+)  # fmt: skip
+"""What `run` leaves beside its verdict; without the first nothing of the rest is trusted."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +49,14 @@ class RunOptions:
         stop_when_decided: leave out batches that can no longer change a verdict.
         diagnosis: look for the causes of failed criteria.
         reuse: results folders whose finished runs are taken over where they are the very runs that are planned.
+        fresh: delete what an earlier run left in the results folder, and start over.
     """
 
     until: UntilDecided | None = None
     stop_when_decided: bool = False
     diagnosis: bool = True
     reuse: tuple[Path, ...] = ()
+    fresh: bool = False
 
 
 def run(
@@ -59,7 +69,8 @@ def run(
         command: the command line that reproduces this, for the report.
 
     Raises:
-        UsageError: another process runs into this folder, or one to reuse is none.
+        UsageError: another process runs into this folder, it holds the results of another protocol, or one to reuse is
+            none.
         Interrupted: SIGINT or SIGTERM has come; the same call goes on from there.
     """
     prepared, _ = check(source)
@@ -78,6 +89,14 @@ def _run(
     options: RunOptions,
 ) -> Finished:
     folder.sweep()
+    if options.fresh:
+        folder.remove((*VERDICT_FILES, *LEFT_BY_A_RUN))
+    other = foreign(prepared, folder)
+    if other:
+        raise UsageError(
+            f"{folder.root} holds the results of another protocol ({listed(other)}); choose another folder with -o, or "
+            "delete them and start over with --fresh"
+        )
     prepared = adopted(prepared, folder)
     if options.until is not None:
         prepared = with_looks(prepared)
@@ -85,6 +104,9 @@ def _run(
         session = _Session(prepared, folder, others, workers, command, on_event, options)
         measurements = session.run()
         prepared, plan = session.prepared, session.plan
+        metrics = metrics_of(prepared.protocol, prepared.registry)
+        key = measured_for(prepared.protocol, metrics, plan.runs, plan.probes)
+        measurements.dataset.attrs[MEASURED_FOR] = key
         folder.write_dataset("measurements.nc", measurements.dataset)
         if options.diagnosis:
             follow_up(prepared, plan, measurements, folder, workers, on_event)
@@ -134,6 +156,7 @@ class _Session:
         return self.workers.map(measure_part, parts)
 
     def _compute(self) -> None:
+        write_planned(self.prepared, self.plan, self.folder, made_before(self.plan, self.others))
         taken = reuse(self.plan.runs, self.folder, self.others, self.on_event)
         batches, probes = pending(self.plan, self.folder)
         started = time.time()
@@ -141,6 +164,7 @@ class _Session:
         _write_before(self.prepared, self.plan, self.folder, self.command, changes=changes)
         if not batches and not probes:
             return
+        self.folder.remove(VERDICT_FILES)  # they are about what was here before
         _simulate(self.prepared, self.folder, self.plan, batches, probes, self.workers, self.on_event, self.options)
         runs = [run for batch in batches for run in batch.runs if self.folder.identity(run.path) == run.identity]
         strike_off(self.folder)

@@ -44,6 +44,9 @@ def add(commands: Any) -> None:
         metavar="RESULTS",
         help="take over finished runs of this results folder that are the very runs that are planned (may be repeated)",
     )
+    parser.add_argument(
+        "--fresh", action="store_true", help="delete what an earlier run left in the results folder, and start over"
+    )
     parser.add_argument("--no-diagnosis", action="store_true", help="do not look for the causes of failed criteria")
     parser.set_defaults(execute=execute)
 
@@ -61,7 +64,7 @@ def _options(args: argparse.Namespace) -> app.RunOptions:
     if given and not args.until_decided:
         raise UsageError(f"--{next(iter(given)).replace('_', '-')} limits --until-decided, which was not asked for")
     until = app.UntilDecided(**given) if args.until_decided else None
-    return app.RunOptions(until, args.stop_when_decided, not args.no_diagnosis, tuple(args.reuse))
+    return app.RunOptions(until, args.stop_when_decided, not args.no_diagnosis, tuple(args.reuse), args.fresh)
 
 
 def execute(args: argparse.Namespace) -> int:

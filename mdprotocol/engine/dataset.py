@@ -66,6 +66,7 @@ def _settings(run: Run, dof: float) -> dict[str, Any]:
         "integrator": settings.integrator.model_dump_json(),
         "settings": json.dumps(settings_facts(settings), sort_keys=True),
         "identity": run.identity,
+        "model_digest": run.model_digest,
     }
 
 

@@ -26,6 +26,7 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
             subject = _subject(probe, batch.structures[probe.system], force_field, teacher)
             dataset = probe.component.probe(subject)
             facts = {"identity": probe.identity, "model": probe.model, "system": probe.system, "metric": probe.metric}
+            facts["model_digest"] = probe.model_digest
             folder.write_dataset(probe.path, dataset.assign_attrs(facts))
             emit(events.ProbeFinished(label))
         except Exception as error:

@@ -76,19 +76,19 @@ def model_facts(model: Model, base: Path) -> Any:
     """
     digests = {file.absolute(): hashlib.sha256(file.read_bytes()).hexdigest() for file in model.files(base)}
     facts = component_facts(model)
-    facts["options"] = _by_content(facts["options"], digests, base)
+    facts["options"] = by_content(facts["options"], digests, base)
     packages = {package: package_version(package) for package in model.packages()}
     return facts | {"files": list(digests.values()), "packages": packages}
 
 
-def _by_content(value: Any, digests: Mapping[Path, str], base: Path) -> Any:
+def by_content(value: Any, digests: Mapping[Path, str], base: Path) -> Any:
     """Options in which the digest of a file stands for its path."""
     if isinstance(value, str):
         return digests.get((base / value).absolute(), value)
     if isinstance(value, list):
-        return [_by_content(item, digests, base) for item in value]
+        return [by_content(item, digests, base) for item in value]
     if isinstance(value, dict):
-        return {name: _by_content(item, digests, base) for name, item in value.items()}
+        return {name: by_content(item, digests, base) for name, item in value.items()}
     return value
 
 

@@ -148,9 +148,10 @@ def _identified(
 
     def identify(run: Run) -> Run:
         identity = run_identity(run, models[run.model], teacher, shapes[run.system], settings(run.settings))
-        return replace(run, identity=identity)
+        return replace(run, identity=identity, model_digest=models[run.model])
 
     def identify_probe(probe: Probe) -> Probe:
-        return replace(probe, identity=probe_identity(probe, models[probe.model], teacher, shapes[probe.system]))
+        identity = probe_identity(probe, models[probe.model], teacher, shapes[probe.system])
+        return replace(probe, identity=identity, model_digest=models[probe.model])
 
     return tuple(map(identify, runs)), tuple(map(identify_probe, probes))

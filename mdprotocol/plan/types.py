@@ -39,6 +39,8 @@ class Run:
     settings: RunSettings
     identity: str
     """SHA-256 over everything that determines the run's dataset."""
+    model_digest: str = ""
+    """SHA-256 over what the model is made from: files, code, versions, options."""
     stage: int = 0
     """0 as planned; k where the simulation's k-th addition brought it. It steps with runs of its own stage only."""
 
@@ -63,6 +65,7 @@ class Probe:
     seed: int
     batch_sizes: tuple[int, ...]
     identity: str
+    model_digest: str = ""
     dynamics: tuple[Dynamics, ...] = ()
     """How the protocol moves the system; empty unless the metric says `needs_dynamics`."""
 

@@ -113,6 +113,22 @@ class ResultsFolder:
         """Be the only one who runs into this folder; see `mdprotocol.store.lock`."""
         return locked(self.root)
 
+    def remove(self, names: Iterable[str]) -> None:
+        """Delete files and folders of these names, in this order, where they are there.
+
+        Raises:
+            StoreError: one cannot be deleted, or leads out of the folder.
+        """
+        for name in names:
+            path = self.path(name)
+            try:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot delete {path}: {error.strerror or error}") from error
+
     def sweep(self) -> int:
         """Delete temporary files that dead writers left behind; the number of them.
 

@@ -1,0 +1,364 @@
+"""What a results folder was made from: `plan.json`, which says for every planned run and probe what its file has to be.
+
+It is written before the first step, and again by every `run`; what is judged, reported or continued is compared with it:
+
+    protocol   the sections that decide on the data (name, seed, models, reference, systems, simulations), as resolved
+    contents   of models, reference and systems: their options with digests in place of files, as they were then
+    models     digest of each model
+    runs       id -> identity of every planned run;  `probes` likewise
+    criteria   what was to be judged when the data was made: what has changed since is shown with every verdict
+    replaced   runs of these models under other seeds or settings whose files have been replaced since, with their outcomes
+
+A verdict is about files that carry the identities planned here. A protocol that names other data is refused; a checkpoint
+that has been replaced since leaves its model without measurements.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from mdprotocol.app.sources import Prepared
+from mdprotocol.components import Metric
+from mdprotocol.errors import StoreError
+from mdprotocol.plan import Plan, Probe, Run
+from mdprotocol.plan.contents import contents
+from mdprotocol.plan.identity import component_facts, hashed
+from mdprotocol.protocol import moved
+from mdprotocol.protocol.loader import PlainLoader
+from mdprotocol.protocol.schema import REFERENCE, Protocol
+from mdprotocol.store import ResultsFolder
+
+FILE = "plan.json"
+DATA = ("name", "seed", "models", "reference", "systems", "simulations")
+"""Sections of a protocol that decide on the data."""
+COMPONENTS = ("models", "reference", "systems")
+JUDGING = (
+    "criteria", "metrics", "failed_runs", "labels", "recommendations", "least_length_ps", "installation_check", "looks",
+)  # fmt: skip
+"""Sections of a protocol that decide on the verdict, given the data."""
+UNKNOWN = "unknown"
+"""Identity of a planned item of which the folder does not say what its file has to be: no file has it."""
+MOST_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A run whose file another one has replaced."""
+
+    run: str
+    model: str
+    model_digest: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The content of `plan.json`; see the head of this module."""
+
+    protocol: dict[str, Any]
+    contents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
+    probes: dict[str, str] = field(default_factory=dict)
+    criteria: dict[str, Any] = field(default_factory=dict)
+    replaced: dict[str, Replaced] = field(default_factory=dict)
+
+
+_READER: TypeAdapter[Planned] = TypeAdapter(Planned)
+
+
+def read_planned(folder: ResultsFolder) -> Planned | None:
+    """What the folder was made from; None where it does not say so.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    facts = folder.read_facts(FILE)
+    if not facts:
+        return None
+    try:
+        return _READER.validate_python(facts)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise StoreError(f"{folder.root / FILE} is damaged: {where}: {first['msg']}") from None
+
+
+def write_planned(prepared: Prepared, plan: Plan, folder: ResultsFolder, donor: Planned | None = None) -> None:
+    """Keep what is about to be made, before the first step.
+
+    The criteria are those that stood before any of this data was there: a run that goes on keeps the earlier ones.
+
+    Args:
+        donor: of a folder from which runs of a model under test are taken over, where there is one: what it judged counts.
+    """
+    before = read_planned(folder)
+    earlier = before if before is not None and _begun(plan, folder) else donor
+    planned = Planned(
+        protocol=_section(_moved(prepared, folder), DATA),
+        contents=_contents(prepared),
+        models={item.model: item.model_digest for item in (*plan.probes, *plan.runs)},
+        runs={run.id: run.identity for run in plan.runs},
+        probes={probe.id: probe.identity for probe in plan.probes},
+        criteria=earlier.criteria if earlier is not None else judged_sections(prepared.protocol),
+        replaced=(before.replaced if before is not None else {}) | dict(_about_to_be_replaced(plan, folder)),
+    )
+    folder.write_json(FILE, asdict(planned))
+
+
+def made_before(plan: Plan, others: Sequence[ResultsFolder]) -> Planned | None:
+    """What the first of some other folders was made from that has runs of a model under test of this plan."""
+    own = {run.identity for run in plan.runs if run.model != REFERENCE}
+    for other in others:
+        with contextlib.suppress(StoreError):
+            found = read_planned(other)
+            if found is not None and own & set(found.runs.values()):
+                return found
+    return None
+
+
+def judged_sections(protocol: Protocol) -> dict[str, Any]:
+    """The sections of a protocol that decide on the verdict, given the data."""
+    return _section(protocol, JUDGING)
+
+
+def _begun(plan: Plan, folder: ResultsFolder) -> bool:
+    """Whether any of what is planned is there already, or on its way."""
+    work = folder.path("work")
+    if work.is_dir() and any(work.iterdir()):
+        return True
+    return any(folder.identity(item.path) == item.identity for item in (*plan.runs, *plan.probes))
+
+
+def _about_to_be_replaced(plan: Plan, folder: ResultsFolder) -> Iterator[tuple[str, Replaced]]:
+    for run in plan.runs:
+        attrs = folder.attributes(run.path)
+        if attrs is not None and attrs["identity"] != run.identity and attrs.get("model_digest"):
+            outcome = str(attrs.get("outcome", "unknown"))
+            yield str(attrs["identity"]), Replaced(run.id, run.model, str(attrs["model_digest"]), outcome)
+
+
+def _section(protocol: Protocol, names: Iterable[str]) -> dict[str, Any]:
+    plain = protocol.plain()
+    return {name: plain[name] for name in names if name in plain}
+
+
+def _moved(prepared: Prepared, folder: ResultsFolder) -> Protocol:
+    return moved(prepared.protocol, prepared.base, folder.root)
+
+
+def _contents(prepared: Prepared) -> dict[str, dict[str, Any]]:
+    """By section and name, the content of every component that can be read now."""
+    protocol = prepared.protocol
+    sections: dict[str, Mapping[str, Any]] = {
+        "models": protocol.models,
+        "reference": {REFERENCE: protocol.reference} if protocol.reference is not None else {},
+        "systems": protocol.systems,
+    }
+    return {
+        section: {name: found for name, part in parts.items() if (found := contents(part, prepared.base)) is not None}
+        for section, parts in sections.items()
+    }
+
+
+# ------------------------------------------------------------------------------------------------- another protocol
+
+
+def foreign(prepared: Prepared, folder: ResultsFolder) -> list[str]:
+    """What shows that the folder holds the results of another protocol; empty where it may be written into.
+
+    Other seeds, simulations and criteria are still the same protocol, and so is a checkpoint that was trained further
+    under its name: its runs are done again. Another name is not, nor is a model, reference or system with other options.
+    """
+    before = read_planned(folder) or _from_protocol(folder)
+    if before is None:
+        return []
+    found = _differences(before, prepared, folder, ("name", *COMPONENTS))
+    return [line for line, kind in found if kind != "alone"]
+
+
+def differences(planned: Planned, prepared: Prepared, folder: ResultsFolder) -> list[str]:
+    """What a protocol would change of the data that the folder holds: `models.m.checkpoint: a → b`."""
+    return [line for line, _ in _differences(planned, prepared, folder, DATA)]
+
+
+def _from_protocol(folder: ResultsFolder) -> Planned | None:
+    """As far as a stored protocol says it, for folders without `plan.json`."""
+    try:
+        found = yaml.load(folder.path("protocol.yaml").read_text(encoding="utf-8"), Loader=PlainLoader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return Planned(protocol=found) if isinstance(found, dict) else None
+
+
+def _differences(
+    planned: Planned, prepared: Prepared, folder: ResultsFolder, sections: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Differing paths with their values, and `alone` where one side has nothing of that name."""
+    now, content = _moved(prepared, folder).plain(), _contents(prepared)
+    for section in sections:
+        old, new = planned.protocol.get(section), now.get(section)
+        if section in COMPONENTS:
+            known = planned.contents.get(section, {})
+            yield from _components(section, old, new, known, content.get(section, {}))
+        elif section == "simulations":
+            yield from _compared((section,), _without_additions(old), _without_additions(new))
+        else:
+            yield from _compared((section,), old, new)
+
+
+def _without_additions(simulations: Any) -> Any:
+    """Replicas that were added belong to the data, but are found there and not in the protocol that is given."""
+    if not isinstance(simulations, dict):
+        return simulations
+    return {name: {**s, "additions": []} if isinstance(s, dict) else s for name, s in simulations.items()}
+
+
+def _components(
+    section: str, old: Any, new: Any, known: Mapping[str, Any], now: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    if section == REFERENCE:
+        same = REFERENCE in known and known[REFERENCE] == now.get(REFERENCE)
+        yield from () if same else _compared((section,), old, new)
+        return
+    old, new = (part if isinstance(part, dict) else {} for part in (old, new))
+    for name in dict.fromkeys((*old, *new)):
+        # The same content under another path is the same component.
+        if name not in known or known[name] != now.get(name):
+            yield from _compared((section, name), old.get(name), new.get(name))
+
+
+def _compared(path: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in dict.fromkeys((*old, *new)):
+            yield from _compared((*path, str(name)), old.get(name), new.get(name))
+    elif old != new:
+        alone = "alone" if old is None or new is None else ""
+        yield f"{'.'.join(path)}: {shown(old)} → {shown(new)}", alone
+
+
+def shown(value: Any) -> str:
+    """A value of a protocol in a line."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float | int):
+        return f"{value:.10g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
+    text = str(value.get("type", "a mapping")) if isinstance(value, dict) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def listed(lines: Sequence[str]) -> str:
+    """Some of the lines, and how many there are beside them."""
+    rest = len(lines) - MOST_SHOWN
+    return "; ".join(lines[:MOST_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+# -------------------------------------------------------------------------------------------------- what files must be
+
+
+def identified(
+    planned: Planned | None, prepared: Prepared, runs: Sequence[Run], probes: Sequence[Probe]
+) -> tuple[tuple[Run, ...], tuple[Probe, ...]]:
+    """The same with the identities that the folder was planned with; UNKNOWN where it was not, or a file has changed since."""
+    now = _contents(prepared)
+    changed = {
+        (section, name)
+        for section, parts in (planned.contents if planned else {}).items()
+        for name, known in parts.items()
+        if name in now.get(section, {}) and now[section][name] != known
+    }
+
+    def identity(item: Run | Probe, known: Mapping[str, str]) -> str:
+        parts = {("models", item.model), ("systems", item.system)}
+        if item.model == REFERENCE or _asks_reference(item):
+            parts.add((REFERENCE, REFERENCE))
+        return UNKNOWN if parts & changed else known.get(item.id, UNKNOWN)
+
+    known_runs, known_probes = (planned.runs, planned.probes) if planned else ({}, {})
+    digests = planned.models if planned else {}
+    return (
+        tuple(replace(r, identity=identity(r, known_runs), model_digest=digests.get(r.model, "")) for r in runs),
+        tuple(replace(p, identity=identity(p, known_probes), model_digest=digests.get(p.model, "")) for p in probes),
+    )
+
+
+def _asks_reference(item: Run | Probe) -> bool:
+    return item.settings.reference_every > 0 if isinstance(item, Run) else item.component.needs_reference
+
+
+def measured_for(
+    protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run], probes: Sequence[Probe]
+) -> str:
+    """Digest of all that measurements depend on: files by identity, metrics with their options, what labels are asked for."""
+    return hashed(
+        {
+            "runs": {run.id: run.identity for run in runs},
+            "probes": {probe.id: probe.identity for probe in probes},
+            "metrics": {name: component_facts(metric) for name, metric in metrics.items()},
+            "labels": _section(protocol, ("labels",)),
+        }
+    )
+
+
+# ------------------------------------------------------------------------------------------------ criteria, other runs
+
+
+def changed_criteria(planned: Planned | None, protocol: Protocol) -> tuple[str, ...]:
+    """What is judged otherwise than it was to be when the data was made: `drift.max 1 → 1e9`, `no_crash removed`."""
+    if planned is None or not planned.criteria:
+        return ()
+    now = judged_sections(protocol)
+    found: list[str] = []
+    for section in JUDGING:
+        old, new = planned.criteria.get(section), now.get(section)
+        if section == "looks":
+            # More looks are stricter, and `run --until-decided` asks for them.
+            found += [f"looks {old} → {new}"] if isinstance(old, int) and isinstance(new, int) and new < old else []
+        elif section in now:
+            prefix = () if section == "criteria" else (section,)
+            found += _changes(prefix, old, new)
+    return tuple(found)
+
+
+def _changes(path: tuple[str, ...], old: Any, new: Any) -> Iterator[str]:
+    if old == new:
+        return
+    name = ".".join(path)
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys((*old, *new)):
+            yield from _changes((*path, str(key)), old.get(key), new.get(key))
+    elif new is None and isinstance(old, dict):
+        yield f"{name} removed"
+    elif old is None and isinstance(new, dict):
+        yield f"{name} added"
+    elif isinstance(old, list) and isinstance(new, list):
+        yield f"{name} changed"
+    else:
+        yield f"{name} {shown(old)} → {shown(new)}"
+
+
+def further_runs(planned: Planned | None, runs: Sequence[Run], folder: ResultsFolder) -> dict[str, tuple[int, int]]:
+    """By model, how many of its runs lie here, or lay here, under other seeds or settings, and how many of them failed."""
+    wanted = {run.identity for run in runs}
+    seen: dict[str, tuple[str, str, str]] = {
+        identity: (one.model, one.model_digest, one.outcome)
+        for identity, one in (planned.replaced if planned else {}).items()
+    }
+    for _, attrs in folder.runs():
+        facts = (str(attrs.get("model")), str(attrs.get("model_digest", "")), str(attrs.get("outcome", "")))
+        seen[str(attrs["identity"])] = facts
+    digests = planned.models if planned else {}
+    found: dict[str, tuple[int, int]] = {}
+    for identity, (model, digest, outcome) in seen.items():
+        if identity not in wanted and digests.get(model) == digest:
+            count, failed = found.get(model, (0, 0))
+            found[model] = count + 1, failed + (outcome == "failed")
+    return found
