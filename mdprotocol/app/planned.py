@@ -100,10 +100,11 @@ def write_planned(prepared: Prepared, plan: Plan, folder: ResultsFolder, donor: 
     """
     before = read_planned(folder)
     earlier = before if before is not None and _begun(plan, folder) else donor
+    items: tuple[Run | Probe, ...] = (*plan.probes, *plan.runs)
     planned = Planned(
         protocol=_section(_moved(prepared, folder), DATA),
         contents=_contents(prepared),
-        models={item.model: item.model_digest for item in (*plan.probes, *plan.runs)},
+        models={item.model: item.model_digest for item in items},
         runs={run.id: run.identity for run in plan.runs},
         probes={probe.id: probe.identity for probe in plan.probes},
         criteria=earlier.criteria if earlier is not None else judged_sections(prepared.protocol),
@@ -133,7 +134,8 @@ def _begun(plan: Plan, folder: ResultsFolder) -> bool:
     work = folder.path("work")
     if work.is_dir() and any(work.iterdir()):
         return True
-    return any(folder.identity(item.path) == item.identity for item in (*plan.runs, *plan.probes))
+    items: tuple[Run | Probe, ...] = (*plan.runs, *plan.probes)
+    return any(folder.identity(item.path) == item.identity for item in items)
 
 
 def _about_to_be_replaced(plan: Plan, folder: ResultsFolder) -> Iterator[tuple[str, Replaced]]:
@@ -200,7 +202,7 @@ def _from_protocol(folder: ResultsFolder) -> Planned | None:
 def _differences(
     planned: Planned, prepared: Prepared, folder: ResultsFolder, sections: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
-    """Differing paths with their values, and `alone` where one side has nothing of that name."""
+    """Differing paths with their values, and `alone` where one side has no component of that name."""
     now, content = _moved(prepared, folder).plain(), _contents(prepared)
     for section in sections:
         old, new = planned.protocol.get(section), now.get(section)
@@ -208,9 +210,9 @@ def _differences(
             known = planned.contents.get(section, {})
             yield from _components(section, old, new, known, content.get(section, {}))
         elif section == "simulations":
-            yield from _compared((section,), _without_additions(old), _without_additions(new))
+            yield from ((line, "") for line in _compared((section,), _without_additions(old), _without_additions(new)))
         else:
-            yield from _compared((section,), old, new)
+            yield from ((line, "") for line in _compared((section,), old, new))
 
 
 def _without_additions(simulations: Any) -> Any:
@@ -225,22 +227,23 @@ def _components(
 ) -> Iterator[tuple[str, str]]:
     if section == REFERENCE:
         same = REFERENCE in known and known[REFERENCE] == now.get(REFERENCE)
-        yield from () if same else _compared((section,), old, new)
+        alone = "alone" if old is None or new is None else ""
+        yield from () if same else ((line, alone) for line in _compared((section,), old, new))
         return
     old, new = (part if isinstance(part, dict) else {} for part in (old, new))
     for name in dict.fromkeys((*old, *new)):
         # The same content under another path is the same component.
         if name not in known or known[name] != now.get(name):
-            yield from _compared((section, name), old.get(name), new.get(name))
+            alone = "" if name in old and name in new else "alone"
+            yield from ((line, alone) for line in _compared((section, name), old.get(name), new.get(name)))
 
 
-def _compared(path: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[str, str]]:
+def _compared(path: tuple[str, ...], old: Any, new: Any) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in dict.fromkeys((*old, *new)):
             yield from _compared((*path, str(name)), old.get(name), new.get(name))
     elif old != new:
-        alone = "alone" if old is None or new is None else ""
-        yield f"{'.'.join(path)}: {shown(old)} → {shown(new)}", alone
+        yield f"{'.'.join(path)}: {shown(old)} → {shown(new)}"
 
 
 def shown(value: Any) -> str:
@@ -250,7 +253,8 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float | int):
-        return f"{value:.10g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
+        text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
+        return text.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
     text = str(value.get("type", "a mapping")) if isinstance(value, dict) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

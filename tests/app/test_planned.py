@@ -1,0 +1,321 @@
+"""A verdict is about what was run: no file, measurement or protocol of anything else is taken for it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mdprotocol.app import Finished, RunOptions, Source, judge, report, run, running, stored
+from mdprotocol.app.planned import FILE, Planned, changed_criteria, read_planned
+from mdprotocol.errors import Interrupted, StoreError, UsageError
+from mdprotocol.report import build
+from mdprotocol.store import ResultsFolder
+from mdprotocol.verdicts import Decision, Outcome
+
+PROTOCOL: dict[str, Any] = {
+    "mdprotocol": 1,
+    "name": "gate",
+    "seed": 3,
+    "models": {"m": {"type": "ase", "calculator": "ase.calculators.emt:EMT", "data_files": ["weights.txt"]}},
+    "systems": {"copper": {"type": "bulk", "name": "Cu", "cubic": True}},
+    "simulations": {
+        "nve": {
+            "integrator": {"type": "velocity_verlet"},
+            "timestep_fs": 2,
+            "duration_ps": 0.1,
+            "temperatures_K": [300],
+            "replicas": 2,
+            "record_every_fs": 2,
+        }
+    },
+    "criteria": {
+        "no_crash": {"level": "must", "metric": "stability.crashed", "max": 0},
+        "drift": {"level": "must", "metric": "energy_drift.per_atom", "max": 1000},
+        "size": {"level": "must", "metric": "resources.parameters", "max": 10},
+    },
+    "reports": [{"type": "json"}, {"type": "markdown"}, {"type": "junit"}],
+    "executor": {"type": "serial"},
+}
+"""Copper by EMT: a real model that costs nothing; `weights.txt` is a file that it names."""
+
+
+class Gate:
+    """A protocol and its results folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.results, self.path = folder, folder / "R", folder / "gate.yaml"
+        (folder / "weights.txt").write_text("good")
+        self.write()
+
+    def write(self, file: str = "gate.yaml", /, **changes: Any) -> Path:
+        path = self.folder / file
+        path.write_text(yaml.safe_dump({**PROTOCOL, **changes}))
+        return path
+
+    def run(self, *sets: str, path: Path | None = None, out: str = "R", **options: Any) -> Finished:
+        chosen = RunOptions(diagnosis=False, **options)
+        return run(Source(path or self.path, sets), self.folder / out, "", lambda event: None, chosen)
+
+    def judge(self, *sets: str, path: Path | None = None) -> Finished:
+        return judge(self.results, Source(path, sets) if path else stored(self.results, sets))
+
+    def snapshot(self) -> dict[str, bytes]:
+        return {
+            str(p.relative_to(self.results)): p.read_bytes()
+            for p in sorted(self.results.rglob("*.*"))
+            if p.is_file() and p.name != ".lock"
+        }
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    monkeypatch.setattr(build, "draw", lambda report, spread=None: ())  # figures take longer than all the rest
+    return Gate(tmp_path)
+
+
+@pytest.fixture
+def ran(gate: Gate) -> Gate:
+    """The same after a run that approved the model."""
+    assert gate.run().verdicts[0].decision is Decision.APPROVED
+    return gate
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
+    """Ctrl-C before the first step of a run."""
+
+    def ctrl_c(*arguments: Any) -> None:
+        raise Interrupted(2)
+
+    def interrupt(call: Callable[[], Any]) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(running, "_simulate", ctrl_c)
+            with pytest.raises(Interrupted):
+                call()
+
+    return interrupt
+
+
+def outcomes(finished: Finished) -> set[Outcome]:
+    return {criterion.outcome for verdict in finished.verdicts for criterion in verdict.criteria}
+
+
+# ------------------------------------------------------------------------------------------------- another model, no step
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "name": {"name": "other"},
+    "model": {"models": {"m": {"type": "ase", "calculator": "ase.calculators.lj:LennardJones"}}},
+    "option of a model": {"models": {"m": {**PROTOCOL["models"]["m"], "arguments": {"asap_cutoff": True}}}},
+    "system": {"systems": {"copper": {"type": "bulk", "name": "Al", "cubic": True}}},
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_folder_of_another_protocol_is_not_written_into(ran: Gate, other: str) -> None:
+    before = ran.snapshot()
+    with pytest.raises(UsageError, match=r"holds the results of another protocol .* → .*--fresh"):
+        ran.run(path=ran.write("bad.yaml", **OTHERS[other]))
+    assert ran.snapshot() == before
+
+
+@pytest.mark.parametrize("look", ["judge", "report"])
+def test_started_over_and_interrupted_nothing_is_approved(ran: Gate, look: str, interrupted: Any) -> None:
+    bad = ran.write("bad.yaml", models=OTHERS["model"]["models"])
+    interrupted(lambda: ran.run(path=bad, fresh=True))
+    finished = ran.judge() if look == "judge" else report(ran.results, stored(ran.results))
+    assert finished.verdicts[0].decision is Decision.UNDECIDED
+    assert outcomes(finished) == {Outcome.NOT_MEASURED}
+    assert finished.verdicts[0].runs_missing == 2
+
+
+@pytest.mark.parametrize("look", ["judge", "report"])
+def test_a_replaced_checkpoint_has_no_verdict_before_it_was_run(ran: Gate, look: str, interrupted: Any) -> None:
+    (ran.folder / "weights.txt").write_text("bad")
+    at_once = ran.judge() if look == "judge" else report(ran.results, stored(ran.results))
+    interrupted(ran.run)
+    assert not (ran.results / "verdict.json").exists()  # it was about the other checkpoint
+    later = ran.judge() if look == "judge" else report(ran.results, stored(ran.results))
+    for finished in (at_once, later):
+        assert finished.verdicts[0].decision is Decision.UNDECIDED
+        assert outcomes(finished) == {Outcome.NOT_MEASURED}
+    assert ran.run().executed == 2
+    assert ran.judge().verdicts[0].decision is Decision.APPROVED
+
+
+def test_a_checkpoint_that_is_not_at_hand_does_not_keep_from_judging(ran: Gate) -> None:
+    (ran.folder / "weights.txt").unlink()
+    assert ran.judge().verdicts[0].decision is Decision.APPROVED
+
+
+def test_files_of_one_model_are_no_files_of_another(gate: Gate, interrupted: Any) -> None:
+    models = {"m": PROTOCOL["models"]["m"], "bad": {"type": "ase", "calculator": "ase.calculators.lj:LennardJones"}}
+    gate.write(models=models)
+    interrupted(gate.run)
+    gate.write(models={"m": models["m"]})
+    gate.run()
+    for part in ("runs", "probes"):
+        shutil.copytree(gate.results / part / "m", gate.results / part / "bad")
+    gate.write(models=models)
+    interrupted(gate.run)
+    bad, good = sorted(gate.judge().verdicts, key=lambda verdict: verdict.model)
+    assert (good.decision, bad.decision) == (Decision.APPROVED, Decision.UNDECIDED)
+    assert {criterion.outcome for criterion in bad.criteria} == {Outcome.NOT_MEASURED}
+    assert bad.runs_missing == 2
+
+
+def test_measurements_of_another_folder_are_not_reported(ran: Gate) -> None:
+    ran.run("criteria.drift.max=1e-9", "seed=5", out="S")
+    shutil.copy(ran.folder / "S/measurements.nc", ran.results / "measurements.nc")
+    finished = report(ran.results, stored(ran.results))
+    samples = {run: s for c in finished.verdicts[0].criteria for x in c.cells
+               for run, s in zip(x.measurement.runs, x.measurement.samples, strict=True)}  # fmt: skip
+    again = ran.judge()
+    assert samples == {run: s for c in again.verdicts[0].criteria for x in c.cells
+                       for run, s in zip(x.measurement.runs, x.measurement.samples, strict=True)}  # fmt: skip
+
+
+def test_a_folder_that_does_not_say_what_was_planned_has_no_verdict(ran: Gate) -> None:
+    (ran.results / FILE).unlink()
+    finished = ran.judge()
+    assert finished.verdicts[0].decision is Decision.UNDECIDED
+    assert outcomes(finished) == {Outcome.NOT_MEASURED}
+    assert ran.run().verdicts[0].decision is Decision.APPROVED  # the same command mends it, and simulates nothing
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"protocol": 3}', '{"protocol": {}, "runs": {"a": 3}}'])
+def test_a_damaged_plan_is_one_clear_error(ran: Gate, content: str) -> None:
+    (ran.results / FILE).write_text(content)
+    with pytest.raises(StoreError, match=r"plan\.json"):
+        ran.judge()
+
+
+# ------------------------------------------------------------------------------------------ judging changes criteria only
+
+
+DATA = {
+    "models.m.calculator=ase.calculators.lj:LennardJones": "models.m.calculator: ase.calculators.emt:EMT → ase.calc",
+    "models.m.data_files=[]": "models.m.data_files",
+    "systems.copper.name=Al": "systems.copper.name: Cu → Al",
+    "seed=4": "seed: 3 → 4",
+    "name=other": "name: gate → other",
+    "simulations.nve.duration_ps=0.01": r"simulations.nve.duration_ps: 0.1 → 0.01",
+    "simulations.nve.replicas=1": "simulations.nve.replicas: 2 → 1",
+    "simulations.nve.guards.bond_stretch=null": r"simulations.nve.guards.bond_stretch: 1.8 → nothing",
+}
+
+
+@pytest.mark.parametrize("change", DATA)
+def test_judging_changes_no_data(ran: Gate, change: str) -> None:
+    before = ran.snapshot()
+    for call in (
+        lambda: ran.judge(change),
+        lambda: report(ran.results, stored(ran.results, (change,))),
+    ):
+        with pytest.raises(UsageError, match=DATA[change]):
+            call()
+    assert ran.snapshot() == before
+
+
+def test_another_protocol_is_judged_by_only_where_its_data_is_the_same(ran: Gate) -> None:
+    """The same content under another path is the same; whoever names another model is refused."""
+    elsewhere = ran.folder / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(ran.folder / "weights.txt", elsewhere / "w.txt")
+    model = {**PROTOCOL["models"]["m"], "data_files": ["w.txt"]}
+    same = ran.write("elsewhere/same.yaml", models={"m": model})
+    assert ran.judge(path=same).verdicts[0].decision is Decision.APPROVED
+    (elsewhere / "w.txt").write_text("bad")
+    with pytest.raises(UsageError, match="holds the data of another protocol"):
+        ran.judge(path=same)
+
+
+def test_a_protocol_edited_by_hand_is_refused(ran: Gate) -> None:
+    path = ran.results / "protocol.yaml"
+    path.write_text(path.read_text().replace("emt:EMT", "lj:LennardJones"))
+    with pytest.raises(UsageError, match=r"models\.m\.calculator"):
+        ran.judge()
+
+
+# --------------------------------------------------------------------------------------------------------- further runs
+
+
+def test_runs_under_other_seeds_are_counted(ran: Gate) -> None:
+    ran.run("seed=4")
+    finished = ran.run("seed=5")
+    assert any("4 further runs of this model" in note for note in finished.verdicts[0].notes)
+    assert any("4 further runs of this model" in note for note in ran.judge().verdicts[0].notes)
+
+
+def test_failed_ones_are_said_to_have_failed(gate: Gate) -> None:
+    gate.run("simulations.nve.guards={max_temperature_factor: 1.000001, max_temperature_offset_K: 0}", "simulations.nve."
+             "integrator={type: langevin, friction_per_ps: 900}", "simulations.nve.temperatures_K=[1]",
+             "simulations.nve.duration_ps=1")  # fmt: skip
+    failed = sum(attrs["outcome"] == "failed" for _, attrs in ResultsFolder(gate.results).runs())
+    finished = gate.run()
+    assert any("2 further runs of this model" in n and f"{failed} failed" in n for n in finished.verdicts[0].notes)
+
+
+def test_runs_of_an_earlier_checkpoint_are_not_runs_of_this_model(ran: Gate) -> None:
+    (ran.folder / "weights.txt").write_text("trained on")
+    assert not any("further" in note for note in ran.run().verdicts[0].notes)
+
+
+# ------------------------------------------------------------------------------------------------- loosened after the data
+
+
+LOOSER: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("criteria.drift.max=1e9",): ("drift.max 1000 → 1e9",),
+    ("criteria.drift.level=nice", "criteria.size=null"): ("drift.level must → nice", "size removed"),
+    ("criteria.drift.confidence=0.6",): ("drift.confidence 0.95 → 0.6",),
+    ("criteria.drift.where={temperature: 300}",): ("drift.where.temperature nothing → 300",),
+    ("metrics.drift_of_mine={type: energy_drift}", "criteria.drift.metric=drift_of_mine.per_atom"): (
+        "drift.metric energy_drift.per_atom → drift_of_mine.per_atom",
+        "metrics.drift_of_mine added",
+    ),
+    ("recommendations=[{use: everything, requires: [no_crash]}]",): ("recommendations changed",),
+}
+
+
+@pytest.mark.parametrize("sets", LOOSER)
+def test_what_is_judged_otherwise_is_listed(ran: Gate, sets: tuple[str, ...]) -> None:
+    for finished in (ran.judge(*sets), report(ran.results, stored(ran.results)), ran.run(*sets)):
+        assert set(LOOSER[sets]) <= set(finished.changed)
+        facts = json.loads((ran.results / "provenance.json").read_text())["criteria"]
+        assert facts["when_the_data_was_made"]["criteria"]["drift"]["max"] == 1000
+        assert facts["now"]
+    assert ran.run().changed == ()
+    assert "now" not in json.loads((ran.results / "provenance.json").read_text())["criteria"]
+
+
+def test_data_taken_over_was_made_for_the_criteria_of_its_folder(ran: Gate) -> None:
+    finished = ran.run("criteria.drift.max=1e9", out="S", reuse=(ran.results,))
+    assert finished.executed == 0
+    assert finished.changed == ("drift.max 1000 → 1e9",)
+
+
+def test_new_data_is_judged_by_the_criteria_that_it_was_made_for(ran: Gate) -> None:
+    assert ran.run("criteria.drift.max=1e9", fresh=True).changed == ()
+
+
+def test_looks_at_the_data_are_not_taken_back() -> None:
+    class Fewer:
+        def plain(self) -> dict[str, Any]:
+            return {"looks": 1, "criteria": {}}
+
+    assert changed_criteria(Planned({}, criteria={"looks": 3, "criteria": {}}), Fewer()) == ("looks 3 → 1",)  # type: ignore[arg-type]
+
+
+def test_the_plan_says_what_each_file_has_to_be(ran: Gate) -> None:
+    folder = ResultsFolder(ran.results)
+    planned = read_planned(folder)
+    assert planned is not None
+    for item, identity in {**planned.runs, **planned.probes}.items():
+        attrs = folder.attributes(item + ".nc") or {}
+        assert (attrs["identity"], attrs["model_digest"]) == (identity, planned.models["m"])
