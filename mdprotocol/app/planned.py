@@ -252,7 +252,7 @@ def shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float | int):
+    if isinstance(value, float):
         text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
         return text.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
     text = str(value.get("type", "a mapping")) if isinstance(value, dict) else str(value)

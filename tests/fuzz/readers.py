@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import sys
@@ -245,6 +246,9 @@ HDF5 = [
 ]
 
 
+IDENTITY = "ab" * 32
+
+
 @cache
 def _planned() -> Any:
     """The corpus's protocol with all that is planned by it, as judging has it."""
@@ -255,7 +259,8 @@ def _planned() -> Any:
     path = Path(__file__).with_name("planned.yaml")
     registry = build_registry([])
     protocol = validate(read_document(path), registry)
-    return protocol, metrics_of(protocol, registry), expand_runs(protocol), expand_probes(protocol, registry)
+    runs = tuple(dataclasses.replace(run, identity=IDENTITY) for run in expand_runs(protocol))
+    return protocol, metrics_of(protocol, registry), runs, expand_probes(protocol, registry)
 
 
 @cache
@@ -266,7 +271,7 @@ def _run_dataset() -> Any:
     run = _planned()[2][0]
     facts = json.dumps(settings_facts(run.settings))
     names = {"model": run.model, "system": run.system, "simulation": run.simulation}
-    return make_run(frames=11, reference_every=5, identity="ab" * 32, seed=1, settings=facts, **names).assign_attrs(
+    return make_run(frames=11, reference_every=5, identity=IDENTITY, seed=1, settings=facts, **names).assign_attrs(
         seed=str(run.seed)
     )
 
@@ -372,7 +377,6 @@ def _sound_verdict() -> Any:
 
 def provenance(folder: Path) -> Reader:
     """provenance.json as the next run and the report use it, and skipped.json beside it."""
-    import dataclasses
 
     from mdprotocol.app.reusing import strike_off
     from mdprotocol.app.running import _write_after
@@ -405,6 +409,37 @@ def provenance(folder: Path) -> Reader:
         skipped(store)
 
     return Reader("provenance.json", lambda: [json.dumps(plain).encode()], JSON, read)
+
+
+def plan(folder: Path) -> Reader:
+    """plan.json as judging and the next run use it."""
+    from mdprotocol.app import planned
+    from mdprotocol.app.sources import Source, prepare
+    from mdprotocol.store import ResultsFolder
+
+    prepared = prepare(Source(Path(__file__).with_name("planned.yaml")))
+    protocol, runs, probes = prepared.protocol, *_planned()[2:]
+    sound = planned.Planned(
+        protocol=planned._section(protocol, planned.DATA),
+        contents=planned._contents(prepared),
+        models={run.model: "ab" * 32 for run in runs},
+        runs={run.id: "cd" * 32 for run in runs},
+        probes={probe.id: "cd" * 32 for probe in probes},
+        criteria=planned.judged_sections(protocol),
+        replaced={"ef" * 32: planned.Replaced(runs[0].id, runs[0].model, "ab" * 32, "failed")},
+    )
+
+    def read(path: Path) -> None:
+        store = ResultsFolder(path.parent)
+        found = planned.read_planned(store)
+        planned.foreign(prepared, store)
+        if found is not None:
+            planned.listed(planned.differences(found, prepared, store))
+            planned.identified(found, prepared, runs, probes)
+        planned.changed_criteria(found, protocol)
+        planned.further_runs(found, runs, store)
+
+    return Reader("plan.json", lambda: [json.dumps(dataclasses.asdict(sound)).encode()], JSON, read)
 
 
 def segment(folder: Path) -> Reader:
@@ -468,6 +503,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "measurements": measurements,
     "verdict": verdict,
     "provenance": provenance,
+    "plan": plan,
     "segment": segment,
     "work": work,
 }
