@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -147,3 +147,9 @@ class ModelVerdict:
     notes: tuple[str, ...] = field(default=())
     diagnosis: tuple[Diagnosis, ...] = ()
     """Why criteria failed, as far as follow-up calculations could tell."""
+
+
+def changes_in_words(changed: Sequence[str]) -> str:
+    """`2 criteria changed after the data: drift.max 1 → 1e9, no_crash removed`; empty where nothing was changed."""
+    what = "criterion" if len(changed) == 1 else "criteria"
+    return f"{len(changed)} {what} changed after the data: {', '.join(changed)}" if changed else ""

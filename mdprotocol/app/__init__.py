@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mdprotocol.app.benching import Benched, bench
     from mdprotocol.app.checking import check
     from mdprotocol.app.concluding import Finished, exit_code
-    from mdprotocol.app.judging import compare, judge, report
+    from mdprotocol.app.judging import changed, compare, judge, report
     from mdprotocol.app.running import RunOptions, UntilDecided, run
     from mdprotocol.app.selftesting import SelfTested, selftest
     from mdprotocol.app.sources import Prepared, Source, prepare, stored
@@ -21,7 +21,7 @@ _MODULES = {
     "benching": ("Benched", "bench"),
     "checking": ("check",),
     "concluding": ("Finished", "exit_code"),
-    "judging": ("compare", "judge", "report"),
+    "judging": ("changed", "compare", "judge", "report"),
     "running": ("RunOptions", "UntilDecided", "run"),
     "selftesting": ("SelfTested", "selftest"),
     "sources": ("Prepared", "Source", "prepare", "stored"),
@@ -37,6 +37,7 @@ __all__ = [
     "Source",
     "UntilDecided",
     "bench",
+    "changed",
     "check",
     "compare",
     "exit_code",

@@ -15,6 +15,7 @@ from mdprotocol.assess import Measurements, compare_results, measure
 from mdprotocol.components import Metric
 from mdprotocol.errors import UsageError
 from mdprotocol.plan import Probe, Run, expand_probes, expand_runs, metrics_of
+from mdprotocol.report.provenance import read_provenance
 from mdprotocol.store import ResultsFolder
 
 
@@ -88,3 +89,8 @@ def _concluded(stored: _Stored, measurements: Measurements) -> Finished:
 def compare(first: Path, second: Path) -> list[Mapping[str, Any]]:
     """Criteria of two results folders side by side."""
     return compare_results(existing(first), existing(second))
+
+
+def changed(results: Path) -> tuple[str, ...]:
+    """Criteria of a results folder that differ from those that stood when its data was made, as its last verdict says."""
+    return tuple(map(str, read_provenance(existing(results)).get("criteria", {}).get("changed", ())))

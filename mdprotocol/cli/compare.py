@@ -10,6 +10,7 @@ from rich.table import Table
 
 from mdprotocol import app
 from mdprotocol.cli import options
+from mdprotocol.verdicts import changes_in_words
 
 
 def add(commands: Any) -> None:
@@ -29,4 +30,8 @@ def execute(args: argparse.Namespace) -> int:
     for row in rows:
         table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
     Console(soft_wrap=True).print(table)
+    for side, folder in (("A", args.first), ("B", args.second)):
+        changed = app.changed(folder)
+        if changed:
+            print(f"{side}: {changes_in_words(changed)}")
     return 0

@@ -61,6 +61,15 @@ class _Reused(BaseModel):
     commit: str | None = None
 
 
+class _Criteria(BaseModel):
+    """What was to be judged when the data was made, and what has been changed since."""
+
+    model_config = ConfigDict(strict=True)
+    when_the_data_was_made: dict[str, Any] = {}
+    changed: list[str] = []
+    now: dict[str, Any] = {}
+
+
 class _Provenance(BaseModel):
     """What the facts of a results folder look like; there may be more of them, and none has to be there."""
 
@@ -79,6 +88,7 @@ class _Provenance(BaseModel):
     threads: dict[str, str | int] = {}
     sessions: list[_Session] = []
     reused: list[_Reused] = []
+    criteria: _Criteria = _Criteria()
 
 
 def read_provenance(folder: ResultsFolder) -> dict[str, Any]:

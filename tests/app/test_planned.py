@@ -319,3 +319,12 @@ def test_the_plan_says_what_each_file_has_to_be(ran: Gate) -> None:
     for item, identity in {**planned.runs, **planned.probes}.items():
         attrs = folder.attributes(item + ".nc") or {}
         assert (attrs["identity"], attrs["model_digest"]) == (identity, planned.models["m"])
+
+
+def test_comparing_says_whose_criteria_were_changed(ran: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    from mdprotocol.cli import main
+
+    ran.run(out="S")
+    ran.judge("criteria.drift.max=1e9")
+    assert main(["compare", str(ran.results), str(ran.folder / "S")]) == 0
+    assert capsys.readouterr().out.endswith("A: 1 criterion changed after the data: drift.max 1000 → 1e9\n")
