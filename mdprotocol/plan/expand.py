@@ -10,11 +10,12 @@ from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.itself import against_itself, is_reference
 from mdprotocol.plan.metrics import metrics_of, split_quantity
 from mdprotocol.plan.seeds import probe_seed, run_seed
+from mdprotocol.plan.select import named
 from mdprotocol.plan.steps import run_settings
 from mdprotocol.plan.types import Probe, Run, RunSettings
 from mdprotocol.protocol.checks import expanded_name
 from mdprotocol.protocol.places import Path
-from mdprotocol.protocol.schema import REFERENCE, Addition, Protocol, Simulation
+from mdprotocol.protocol.schema import REFERENCE, Addition, Criterion, Protocol, Simulation
 from mdprotocol.registry import Registry
 
 LARGE_TIMESTEP_FS = 2.0
@@ -150,12 +151,14 @@ def _concerns(addition: Addition, model: str, system: str, kelvin: float, timest
 def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
     """Every probe: model × system × probe metric that the protocol uses; with identity "".
 
-    A model is probed on the systems that its runs use, or on all where it has no runs; with a metric that criteria use,
-    on those systems only that one of these criteria keeps.
+    A model is probed on the systems that its runs use, or on all where it has no runs, and on those that a criterion on
+    the metric names; with a metric that criteria use, on those systems only that one of these criteria keeps. A probe that
+    needs a simulation of its system is planned for no system that is named and not run.
     """
     metrics = {name: m for name, m in metrics_of(protocol, registry).items() if isinstance(m, ProbeMetric)}
     runs = expand_runs(protocol) if metrics else ()
     sizes, moves = batch_sizes(runs), dynamics_of(runs)
+    running = {model for model, _ in sizes}
     return tuple(
         Probe(
             model=model,
@@ -169,18 +172,29 @@ def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
         )
         for model in protocol.models
         for system in protocol.systems
-        if (model, system) in sizes or not any(used == model for used, _ in sizes)
         for name, metric in metrics.items()
+        if (model, system) in sizes
+        or model not in running
+        or (system in systems_named(protocol, name) and not metric.needs_dynamics)
         if system in systems_judged(protocol, name) and not against_itself(protocol, model, metric)
     )
 
 
 def systems_judged(protocol: Protocol, metric: str) -> set[str]:
     """Systems that a criterion on this metric keeps; all where no criterion uses it, and it is measured for its own sake."""
-    found = [c.where.get("system") for c in protocol.criteria.values() if split_quantity(c.metric)[0] == metric]
-    if not found or None in found:
+    found = _criteria_on(protocol, metric)
+    if not found or any("system" not in criterion.where for criterion in found):
         return set(protocol.systems)
-    return {str(name) for kept in found for name in (kept if isinstance(kept, list) else [kept])}
+    return systems_named(protocol, metric)
+
+
+def systems_named(protocol: Protocol, metric: str) -> set[str]:
+    """Systems that a criterion on this metric names."""
+    return {str(name) for criterion in _criteria_on(protocol, metric) for name in named(criterion, "system")}
+
+
+def _criteria_on(protocol: Protocol, metric: str) -> list[Criterion]:
+    return [criterion for criterion in protocol.criteria.values() if split_quantity(criterion.metric)[0] == metric]
 
 
 def dynamics_of(runs: Iterable[Run]) -> dict[tuple[str, str], tuple[Dynamics, ...]]:

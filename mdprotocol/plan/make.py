@@ -48,6 +48,8 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     models = protocol.models | ({REFERENCE: protocol.reference} if protocol.reference else {})
     facts = {name: _model_facts(name, model, base, findings) for name, model in models.items()}
     _find_copies(protocol, facts, findings)
+    for name, how in protocol.dropped.items():
+        findings.warn(("criteria", name), f"this must criterion was dropped or lowered: {how}")
     structures = _structures(protocol, base, findings)
     runs = expand_runs(protocol, findings)
     metrics = _metrics(protocol, registry, findings)

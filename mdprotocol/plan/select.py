@@ -1,16 +1,26 @@
-"""Which runs a criterion speaks about (`where`), and their cells (`per`). Shared by planning and judging."""
+"""Which runs a criterion speaks about (`where`), and their cells (`per`). Shared by planning and judging.
+
+What `where` names is a promise: every combination of its values (system × simulation × temperature) is measured. A
+combination that selects nothing is an error where a protocol is planned, and NOT MEASURED where it is judged.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from mdprotocol.plan.types import Probe, Run
 from mdprotocol.protocol.checks import expanded_name
-from mdprotocol.protocol.schema import REFERENCE, Criterion
+from mdprotocol.protocol.schema import DIMS, REFERENCE, Criterion
 
 Item = TypeVar("Item", Run, Probe)
 Value = str | float
+Combination = Mapping[str, Value]
+"""One value of each dim that `where` names."""
+
+PROBE_DIMS = ("system",)
+"""Dims of `where` that concern a probe."""
 
 
 def select(items: Iterable[Item], criterion: Criterion) -> list[Item]:
@@ -23,18 +33,88 @@ def select(items: Iterable[Item], criterion: Criterion) -> list[Item]:
 
 
 def _keeps(item: Run | Probe, criterion: Criterion) -> Iterator[bool]:
-    for dim, wanted in criterion.where.items():
-        values = wanted if isinstance(wanted, list) else [wanted]
-        if dim == "system":
-            yield item.system in values
-        elif isinstance(item, Run):
-            yield any(_is(item, dim, value) for value in values)
+    for dim in criterion.where:
+        if isinstance(item, Run) or dim in PROBE_DIMS:
+            yield any(_is(item, dim, value) for value in named(criterion, dim))
 
 
-def _is(run: Run, dim: str, value: Value) -> bool:
+def named(criterion: Criterion, dim: str) -> list[Value]:
+    """The values that `where` names in a dim, each once; none where it says nothing of the dim."""
+    found = {str(key): value for key, value in criterion.where.items()}.get(dim, [])
+    return list(dict.fromkeys(found if isinstance(found, list) else [found]))
+
+
+def _is(item: Run | Probe, dim: str, value: Value) -> bool:
+    if dim == "system":
+        return item.system == value
+    if not isinstance(item, Run):
+        return False
     if dim == "temperature":
-        return isinstance(value, int | float) and run.temperature_K == value
-    return value == run.simulation or expanded_name(str(value), run.settings.timestep_fs) == run.simulation
+        return isinstance(value, int | float) and item.temperature_K == value
+    return value == item.simulation or expanded_name(str(value), item.settings.timestep_fs) == item.simulation
+
+
+def unselected(
+    items: Iterable[Run | Probe], criterion: Criterion, dims: Sequence[str] = DIMS
+) -> list[Combination]:
+    """Combinations of the values in `where` that none of these runs (or probes) has.
+
+    A simulation named before its time steps are expanded stands for all of them: a model runs all or none.
+
+    Args:
+        items: those of one model.
+        dims: that concern them; `PROBE_DIMS` for probes.
+    """
+    wanted: list[str] = [dim for dim in DIMS if dim in criterion.where and dim in dims]
+    distinct = list({_condition(item): item for item in items if item.model != REFERENCE}.values())
+    values = {dim: named(criterion, dim) for dim in wanted}
+    having = {
+        (dim, value): {index for index, item in enumerate(distinct) if _is(item, dim, value)}
+        for dim in wanted
+        for value in values[dim]
+    }
+    points = itertools.product(*(values[dim] for dim in wanted))
+    combinations: Iterator[dict[str, Value]] = (dict(zip(wanted, point, strict=True)) for point in points)
+    everything = set(range(len(distinct)))
+    return [c for c in combinations if wanted and not everything.intersection(*(having[pair] for pair in c.items()))]
+
+
+def _condition(item: Run | Probe) -> tuple[Value, ...]:
+    return (item.system, item.simulation, item.temperature_K) if isinstance(item, Run) else (item.system,)
+
+
+def in_words(combination: Combination) -> str:
+    """`alanine at 500 K in nve`."""
+    found = dict(combination)
+    words = [str(found["system"])] if "system" in found else []
+    words += [f"at {found['temperature']:g} K"] if "temperature" in found else []
+    words += [f"in {found['simulation']}"] if "simulation" in found else []
+    return " ".join(words)
+
+
+def covered(
+    items: Sequence[Run | Probe], criterion: Criterion, dims: Sequence[str] = DIMS
+) -> Criterion | None:
+    """The criterion with as much of its `where` as these runs (or probes) cover; None where that is nothing.
+
+    What covers the smallest share of its combinations goes first, so that a system that is run nowhere takes no
+    temperature with it. A value of a dim that does not concern the items stays.
+    """
+    where = {dim: named(criterion, dim) for dim in DIMS if dim in criterion.where}
+    kept = criterion
+    while missing := unselected(items, kept, dims):
+        concerned = [dim for dim in where if dim in dims]
+        share = {
+            (dim, value): sum(c[dim] == value for c in missing) * len(where[dim])
+            for dim in concerned
+            for value in where[dim]
+        }
+        dim, value = max(share, key=lambda pair: share[pair])
+        where[dim] = [other for other in where[dim] if other != value]
+        if not where[dim]:
+            return None
+        kept = criterion.model_copy(update={"where": where})
+    return kept
 
 
 def coordinates(item: Run | Probe) -> dict[str, Value]:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 from mdprotocol.components import Metric, ProbeMetric
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.itself import against_itself
 from mdprotocol.plan.metrics import needs_labels, needs_reference_run, quantity_of, split_quantity
-from mdprotocol.plan.select import cells, coordinates, select
+from mdprotocol.plan.select import (
+    PROBE_DIMS,
+    Combination,
+    Value,
+    cells,
+    coordinates,
+    in_words,
+    named,
+    select,
+    unselected,
+)
 from mdprotocol.plan.types import CriterionSource, Probe, Run
 from mdprotocol.protocol.places import Path
-from mdprotocol.protocol.schema import REFERENCE, Criterion, Protocol
+from mdprotocol.protocol.schema import DIMS, REFERENCE, Criterion, Protocol
 
 _NEEDS_INTERVAL = ("mean", "rms", "proportion")
 """Ways of pooling whose uncertainty comes from the spread between replicas."""
+SHOWN = 4
+"""Conditions that a message lists."""
 
 
 def sources_of(
@@ -47,28 +60,61 @@ def _source(
         return CriterionSource(name, criterion.metric, units, {})
     chosen: list[Run] | list[Probe]
     if isinstance(metric, ProbeMetric):
-        chosen = select([probe for probe in probes if probe.metric == metric_name], criterion)
-        if not chosen:
-            findings.error(("criteria", name, "where"), f"no system is left on which '{metric.type}' could be measured")
-        elif metric.needs_reference and protocol.reference is None:
-            findings.error(
-                ("criteria", name, "metric"), f"'{metric.type}' needs a reference; give one under `reference:`"
-            )
-        elif metric.needs_dynamics and not any(probe.dynamics for probe in chosen):
-            findings.error(
-                ("criteria", name, "metric"), f"'{metric.type}' needs a simulation of the systems it examines"
-            )
+        own = [probe for probe in probes if probe.metric == metric_name]
+        chosen = _examinable(name, criterion, metric, own, protocol, findings)
     else:
-        chosen = _measurable(name, metric, [r for r in select(runs, criterion) if r.model in models], runs, findings)
+        own_runs = [run for run in runs if run.model in models]
+        chosen = _measurable(name, criterion, metric, own_runs, runs, findings)
         _warn_single(name, criterion, quantity_of(metric, quantity).pool, chosen, findings)
+        if not named(criterion, "simulation"):
+            _warn_less(name, models, chosen, findings)
     _warn_models(name, models, chosen, findings)
     by_model = {model: tuple(item.id for item in chosen if item.model == model) for model in models}
     return CriterionSource(name, criterion.metric, units, by_model)
 
 
-def _measurable(name: str, metric: Metric, scope: list[Run], runs: Sequence[Run], findings: Findings) -> list[Run]:
-    """Those runs in the criterion's scope from which the metric can be measured; a problem where there is none."""
+def _examinable(
+    name: str,
+    criterion: Criterion,
+    metric: ProbeMetric,
+    probes: list[Probe],
+    protocol: Protocol,
+    findings: Findings,
+) -> list[Probe]:
+    """Those probes in the criterion's scope that can be measured; a problem where `where` names what cannot."""
+    chosen = select(probes, criterion)
+    if metric.needs_reference and protocol.reference is None and chosen:
+        findings.error(("criteria", name, "metric"), f"'{metric.type}' needs a reference; give one under `reference:`")
+        return chosen
+    moved = [probe for probe in chosen if probe.dynamics] if metric.needs_dynamics else chosen
+    if named(criterion, "system"):
+        nothing = "no simulation moves it" if metric.needs_dynamics else "no probe examines it"
+        _find_unselected(name, criterion, moved, probes, PROBE_DIMS, nothing, findings)
+    elif not chosen:
+        findings.error(("criteria", name, "where"), f"no system is left on which '{metric.type}' could be measured")
+    elif not moved:
+        findings.error(("criteria", name, "metric"), f"'{metric.type}' needs a simulation of the systems it examines")
+    return chosen
+
+
+def _measurable(
+    name: str,
+    criterion: Criterion,
+    metric: Metric,
+    own: list[Run],
+    runs: Sequence[Run],
+    findings: Findings,
+) -> list[Run]:
+    """Those runs in the criterion's scope from which the metric can be measured; a problem where there is none.
+
+    Args:
+        own: runs of the models that the criterion applies to.
+        runs: all runs, the reference's too.
+    """
     path: Path = ("criteria", name)
+    scope = select(own, criterion)
+    if _find_unselected(name, criterion, scope, own, DIMS, "no simulation runs it", findings):
+        return scope
     if not scope:
         findings.error((*path, "where"), "no run is left by `where`, so this could never be measured", key=True)
         return []
@@ -76,12 +122,84 @@ def _measurable(name: str, metric: Metric, scope: list[Run], runs: Sequence[Run]
         scope = [run for run in scope if run.settings.reference_every > 0]
         reason = "frames labelled by the reference; set `reference_every_fs` in a simulation that `where` keeps"
     elif needs_reference_run(metric):
-        own = {_partner(run) for run in runs if run.model == REFERENCE}
-        scope = [run for run in scope if _partner(run) in own]
+        paired = {_partner(run) for run in runs if run.model == REFERENCE}
+        scope = [run for run in scope if _partner(run) in paired]
         reason = "the reference's own runs; set `reference_trajectory: true` in a simulation that `where` keeps"
     if not scope:
         findings.error((*path, "metric"), f"'{metric.type}' could never be measured here: it needs {reason}")
+    else:
+        _find_unselected(name, criterion, scope, scope, DIMS, f"no run has what '{metric.type}' needs of it", findings)
     return scope
+
+
+def _find_unselected(
+    name: str,
+    criterion: Criterion,
+    chosen: Sequence[Run | Probe],
+    own: Sequence[Run | Probe],
+    dims: Sequence[str],
+    nothing: str,
+    findings: Findings,
+) -> bool:
+    """Note what `where` names and no model has as problems, what some models lack as warnings; whether a problem is there.
+
+    Args:
+        chosen: what the criterion would be measured from.
+        own: everything planned for the models that it applies to.
+        nothing: what is said of a combination that selects nothing.
+    """
+    wanted = [dim for dim in DIMS if dim in dims and dim in criterion.where]
+    lost = unselected(chosen, criterion, dims)
+    alone = [(dim, value) for dim in wanted for value in named(criterion, dim) if _is_lost(criterion, dim, value, lost)]
+    for dim, value in alone:
+        text = f"`where` names {in_words({dim: value})}, but {_nothing_at_all(dim, nothing, criterion, wanted)}"
+        findings.error(_place(name, criterion, dim, value), f"{text}; {_there_is(dim, own)}")
+    rest = [c for c in lost if not any(c[dim] == value for dim, value in alone)]
+    if rest:
+        text = f"`where` names {_some(map(in_words, rest))}, but {nothing}; there is {_some(_conditions(own))}"
+        findings.error(("criteria", name, "where"), text, key=True)
+    for model in dict.fromkeys(item.model for item in chosen):
+        missing = unselected([item for item in chosen if item.model == model], criterion, dims)
+        fewer = [c for c in missing if c not in lost]
+        if fewer:
+            text = f"`where` names {_some(map(in_words, fewer))}, which model '{model}' does not have: it is not measured"
+            findings.warn(("criteria", name, "where"), f"{text}, and the model's verdict stays open")
+    return bool(lost)
+
+
+def _is_lost(criterion: Criterion, dim: str, value: Value, lost: Sequence[Combination]) -> bool:
+    """Whether a value selects nothing whatever it is combined with."""
+    others = math.prod(len(named(criterion, other)) for other in (lost[0] if lost else {}) if other != dim)
+    return 0 < others == sum(c[dim] == value for c in lost)
+
+
+def _nothing_at_all(dim: str, nothing: str, criterion: Criterion, wanted: Sequence[str]) -> str:
+    others = [other for other in wanted if other != dim]
+    return f"{nothing} with any {' and '.join(others)} that it names" if others else nothing
+
+
+def _place(name: str, criterion: Criterion, dim: str, value: Value) -> Path:
+    """Place of a value that `where` names."""
+    listed = {str(key): found for key, found in criterion.where.items()}[dim]
+    path: Path = ("criteria", name, "where", dim)
+    return (*path, listed.index(value)) if isinstance(listed, list) else path
+
+
+def _there_is(dim: str, items: Sequence[Run | Probe]) -> str:
+    found = dict.fromkeys(coordinates(item)[dim] for item in items)
+    texts = [in_words({dim: value}) for value in found]
+    return f"there is {_some(texts)}" if texts else "there is nothing that it could be measured from"
+
+
+def _conditions(items: Sequence[Run | Probe]) -> list[str]:
+    return list(dict.fromkeys(in_words(coordinates(item)) for item in items))
+
+
+def _some(texts: Iterable[str]) -> str:
+    """The first of some texts, and how many more there are."""
+    listed = list(texts)
+    rest = len(listed) - SHOWN
+    return ", ".join(listed[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _partner(run: Run) -> tuple[object, ...]:
@@ -102,8 +220,21 @@ def _warn_itself(protocol: Protocol, models: Sequence[str], findings: Findings) 
             findings.warn(("models", model), "is the reference; criteria that compare with it do not apply to it")
 
 
-def _warn_models(name: str, models: Sequence[str], chosen: Sequence[Run] | Sequence[Probe], findings: Findings) -> None:
+def _warn_models(name: str, models: Sequence[str], chosen: Sequence[Run | Probe], findings: Findings) -> None:
     measured = {item.model for item in chosen}
     for model in models if chosen else ():
         if model not in measured:
             findings.warn(("criteria", name), f"not measured for model '{model}', whose verdict then stays open")
+
+
+def _warn_less(name: str, models: Sequence[str], chosen: Sequence[Run], findings: Findings) -> None:
+    """A simulation that a model does not run is missing from what the criterion says of it, and nothing names it."""
+    simulations: dict[str, dict[str, None]] = {}
+    for run in chosen:
+        simulations.setdefault(run.model, {})[run.simulation] = None
+    everywhere = dict.fromkeys(simulation for own in simulations.values() for simulation in own)
+    for model in models:
+        lacking = [simulation for simulation in everywhere if simulation not in simulations.get(model, everywhere)]
+        if lacking:
+            text = f"speaks of less for model '{model}', which does not run {', '.join(lacking)}"
+            findings.warn(("criteria", name), text)

@@ -9,7 +9,9 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from mdprotocol.errors import Problem, ProtocolError
+from mdprotocol.protocol.dropped import Promises
 from mdprotocol.protocol.loader import MAX_BYTES, Entry, Node, load
+from mdprotocol.protocol.overrides import FILE as OVERRIDE
 from mdprotocol.protocol.overrides import apply_override
 from mdprotocol.protocol.places import Path, Place, dotted
 
@@ -26,6 +28,7 @@ class Document:
         values, keys: place of every value, and of the key that it stands under.
         problems: what is wrong with the text itself and does not keep the rest from being checked.
         removals: paths of a null that replaced something; where null is not allowed, it removes the key.
+        dropped: must criteria of what the file extends that it or an override drops or lowers, and how.
     """
 
     path: FilePath
@@ -34,6 +37,7 @@ class Document:
     keys: Mapping[Path, Place]
     problems: tuple[Problem, ...] = ()
     removals: frozenset[Path] = field(default=frozenset())
+    dropped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def base(self) -> FilePath:
@@ -72,10 +76,12 @@ def read_document(path: FilePath | str, overrides: Sequence[str] = ()) -> Docume
     root = reader.chain(path)
     for text in overrides:
         root = apply_override(root, text, reader.problems, reader.removals)
+    reader.promises.compare(root, f"by {OVERRIDE}")
     values: dict[Path, Place] = {}
     keys: dict[Path, Place] = {}
     data = _flatten(root, (), values, keys)
-    return Document(path, data, values, keys, tuple(reader.problems), frozenset(reader.removals & keys.keys()))
+    removals = frozenset(reader.removals & keys.keys())
+    return Document(path, data, values, keys, tuple(reader.problems), removals, reader.promises.dropped())
 
 
 def _flatten(node: Node, path: Path, values: dict[Path, Place], keys: dict[Path, Place]) -> Any:
@@ -95,15 +101,20 @@ class _Reader:
         self.problems: list[Problem] = []
         self.removals: set[Path] = set()
         self.open: list[FilePath] = []
+        self.promises = Promises()
 
     def chain(self, path: FilePath, origin: Place | None = None) -> Node:
         """The file merged over all that it extends; `origin` is the `extends` that named it."""
-        root = self.file(path, origin)
-        parent = root.value.pop("extends", None)
-        if parent is None or parent.node.value is None:
-            return root
-        self.open.append(path.resolve())
-        return merge(self.chain(self.parent(path, parent.node), parent.node.place), root, (), self.removals)
+        root = own = self.file(path, origin)
+        parent = own.value.pop("extends", None)
+        if parent is not None and parent.node.value is not None:
+            self.open.append(path.resolve())
+            elder = self.chain(self.parent(path, parent.node), parent.node.place)
+            root = merge(elder, own, (), self.removals)
+            self.promises.compare(root, f"in {path.name}")
+        self.promises.promise(root)
+        self.promises.take_over(own)
+        return root
 
     def parent(self, path: FilePath, node: Node) -> FilePath:
         if not isinstance(node.value, str) or not node.value or os.path.isabs(node.value):

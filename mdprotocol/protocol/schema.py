@@ -230,6 +230,8 @@ class Protocol(Section):
     """Metrics with options of their own; any registered metric can be used in a criterion without standing here."""
     criteria: Annotated[dict[Name, Criterion], Field(min_length=1)]
     expectations: dict[Name, Expectation] = {}
+    dropped: dict[Name, str] = {}
+    """Must criteria of a parent that were dropped or lowered, and how; filled in by the program."""
     recommendations: list[RecommendedUse] = []
     reports: list[SerializeAsAny[Reporter]] | None = None
     """Reporters; all registered ones with their defaults where absent."""

@@ -36,7 +36,7 @@ def validate(document: Document, registry: Registry, *, files: bool = False) -> 
         problems += file_problems(document, data, registry)
     if problems or typed is None:
         raise ProtocolError(_unique(problems))
-    return untyped(typed)
+    return untyped(typed).model_copy(update={"dropped": dict(document.dropped)})
 
 
 def _validated(document: Document, root: type[Protocol]) -> tuple[dict[str, Any], Protocol | None, list[Any]]:
