@@ -47,14 +47,17 @@ def _begun(plan: Plan, folder: ResultsFolder, missing: Mapping[str, Run]) -> lis
         runs = [planned[id][0] for id, identity in named if id in planned and planned[id][0].identity == identity]
         taken = {run.id for batch in found for run in batch.runs}
         wanted = missing.keys() - taken
+        batch = None
         if (
             len(runs) == len(named) > 0
             and any(run.id in wanted for run in runs)
             and not taken & {run.id for run in runs}
         ):
             structures = {run.system: plan.structures[run.system] for run in runs}
-            found.append(replace(planned[runs[0].id][1], runs=tuple(runs), structures=structures))
-        else:
+            batch = replace(planned[runs[0].id][1], runs=tuple(runs), structures=structures)
+        if batch is not None and batch.key == work.key:
+            found.append(batch)
+        else:  # under another name it would not be found again
             work.remove()
     return found
 

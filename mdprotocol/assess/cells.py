@@ -53,7 +53,10 @@ def cells(quantity: str, places: Sequence[Place], per: Sequence[str], measuremen
         groups.setdefault(tuple(place.where(tuple(per)).items()), []).append(place)
     found: list[Cell] = []
     for where, members in groups.items():
-        readings = {place: measurements.reading(quantity, place) for place in members}
+        readings = {
+            place: Reading({}, place.unplanned) if place.unplanned else measurements.reading(quantity, place)
+            for place in members
+        }
         found += [_cell(dict(where), extra, readings) for extra in _extras(readings)]
     return found
 

@@ -1,8 +1,9 @@
 """Judge: criteria against measurements, and the decision on each model. The rules, all of them:
 
 Cell       PASS where the whole confidence interval lies within the bound. FAIL where the whole of a stricter interval lies
-           outside (see below). NOT MEASURED where any planned run has no value. Else INCONCLUSIVE, with the number of
-           replicas, or picoseconds, that would decide it.
+           outside (see below). NOT MEASURED where any planned run has no value, or where `where` names a condition that
+           this model was not planned for. Else INCONCLUSIVE, with the number of replicas, or picoseconds, that would
+           decide it.
 Criterion  its worst cell, in the order FAIL, NOT MEASURED, INCONCLUSIVE, PASS.
 Model      any `must` FAIL: REJECTED. Else any `must` that is not PASS, or no `must` at all: UNDECIDED. Else APPROVED.
            Criteria that would compare the reference with itself do not apply to it (plan/itself.py); a note says so.
@@ -33,10 +34,11 @@ from mdprotocol.assess.decision import decide, recommend
 from mdprotocol.assess.familywise import CellTest, Strictness, holm
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.notes import chance_note, notes_of
-from mdprotocol.assess.places import Place
+from mdprotocol.assess.places import Place, places_of
 from mdprotocol.components import Metric, ProbeMetric, Quantity
-from mdprotocol.plan import Probe, Run, left_out, select, split_quantity
+from mdprotocol.plan import Probe, Run, left_out, split_quantity
 from mdprotocol.plan.itself import left_out_note, without
+from mdprotocol.plan.twice import pooled_twice
 from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.units import FS_PER_PS
 from mdprotocol.verdicts import CellResult, CriterionResult, Level, ModelVerdict, Outcome
@@ -130,12 +132,11 @@ def _draft(
     metric_name, key = split_quantity(criterion.metric)
     metric = metrics.get(metric_name)
     quantity = metric.quantities.get(key) if metric else None
-    if isinstance(metric, ProbeMetric):
-        places = [Place.of(p) for p in select([p for p in probes if p.metric == metric_name], criterion)]
-    else:
-        places = [Place.of(run) for run in select(runs, criterion)]
+    examined = [probe for probe in probes if probe.metric == metric_name]
+    own: Sequence[Run | Probe] = examined if isinstance(metric, ProbeMetric) else runs
+    places = places_of(own, criterion)
     confidence = 1 - (1 - criterion.confidence) / looks
-    reason = _nothing(criterion, quantity, places)
+    reason = _nothing(criterion, quantity, places) or (pooled_twice(own, criterion, metric) if metric else "")
     found: list[Pooled] = []
     if quantity is not None and not reason:
         grouped = cells(criterion.metric, places, criterion.per, measurements)

@@ -26,6 +26,7 @@ from mdprotocol.plan.itself import is_reference
 from mdprotocol.plan.metrics import metrics_of
 from mdprotocol.plan.sources import sources_of
 from mdprotocol.plan.structures import sound_structure
+from mdprotocol.plan.twice import find_equal_runs, find_pooled_twice
 from mdprotocol.plan.types import Plan, Probe, Run
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.files import missing_files
@@ -42,7 +43,7 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
 
     Raises:
         ProtocolError: all problems at once: a missing checkpoint, a system that cannot be built, a duration that is no
-            whole number of steps, a criterion that could never be measured.
+            whole number of steps, a criterion that could never be measured, a run that would be counted twice.
     """
     findings = Findings(document)
     models = protocol.models | ({REFERENCE: protocol.reference} if protocol.reference else {})
@@ -59,6 +60,10 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     sources = sources_of(protocol, metrics, runs, probes, findings)
     findings.raise_problems()
     runs, probes = _identified(runs, probes, facts, structures)
+    find_equal_runs(protocol, runs, findings)
+    findings.raise_problems()
+    find_pooled_twice(protocol, metrics, runs, probes, structures, findings)
+    findings.raise_problems()
     return Plan(
         runs=runs,
         probes=probes,

@@ -14,12 +14,12 @@ from mdprotocol.plan.types import Probe, Run
 from mdprotocol.protocol.checks import expanded_name
 from mdprotocol.protocol.schema import DIMS, REFERENCE, Criterion
 
-Item = TypeVar("Item", Run, Probe)
+Item = TypeVar("Item", bound=Run | Probe)
 Value = str | float
 Combination = Mapping[str, Value]
 """One value of each dim that `where` names."""
 
-PROBE_DIMS = ("system",)
+SYSTEM_ONLY = ("system",)
 """Dims of `where` that concern a probe."""
 
 
@@ -34,7 +34,7 @@ def select(items: Iterable[Item], criterion: Criterion) -> list[Item]:
 
 def _keeps(item: Run | Probe, criterion: Criterion) -> Iterator[bool]:
     for dim in criterion.where:
-        if isinstance(item, Run) or dim in PROBE_DIMS:
+        if isinstance(item, Run) or dim in SYSTEM_ONLY:
             yield any(_is(item, dim, value) for value in named(criterion, dim))
 
 
@@ -54,16 +54,14 @@ def _is(item: Run | Probe, dim: str, value: Value) -> bool:
     return value == item.simulation or expanded_name(str(value), item.settings.timestep_fs) == item.simulation
 
 
-def unselected(
-    items: Iterable[Run | Probe], criterion: Criterion, dims: Sequence[str] = DIMS
-) -> list[Combination]:
+def unselected(items: Iterable[Run | Probe], criterion: Criterion, dims: Sequence[str] = DIMS) -> list[Combination]:
     """Combinations of the values in `where` that none of these runs (or probes) has.
 
     A simulation named before its time steps are expanded stands for all of them: a model runs all or none.
 
     Args:
         items: those of one model.
-        dims: that concern them; `PROBE_DIMS` for probes.
+        dims: that concern them; `SYSTEM_ONLY` for probes.
     """
     wanted: list[str] = [dim for dim in DIMS if dim in criterion.where and dim in dims]
     distinct = list({_condition(item): item for item in items if item.model != REFERENCE}.values())
@@ -92,9 +90,7 @@ def in_words(combination: Combination) -> str:
     return " ".join(words)
 
 
-def covered(
-    items: Sequence[Run | Probe], criterion: Criterion, dims: Sequence[str] = DIMS
-) -> Criterion | None:
+def covered(items: Sequence[Run | Probe], criterion: Criterion, dims: Sequence[str] = DIMS) -> Criterion | None:
     """The criterion with as much of its `where` as these runs (or probes) cover; None where that is nothing.
 
     What covers the smallest share of its combinations goes first, so that a system that is run nowhere takes no

@@ -10,7 +10,7 @@ from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.itself import against_itself
 from mdprotocol.plan.metrics import needs_labels, needs_reference_run, quantity_of, split_quantity
 from mdprotocol.plan.select import (
-    PROBE_DIMS,
+    SYSTEM_ONLY,
     Combination,
     Value,
     cells,
@@ -89,7 +89,7 @@ def _examinable(
     moved = [probe for probe in chosen if probe.dynamics] if metric.needs_dynamics else chosen
     if named(criterion, "system"):
         nothing = "no simulation moves it" if metric.needs_dynamics else "no probe examines it"
-        _find_unselected(name, criterion, moved, probes, PROBE_DIMS, nothing, findings)
+        _find_unselected(name, criterion, moved, probes, SYSTEM_ONLY, nothing, findings)
     elif not chosen:
         findings.error(("criteria", name, "where"), f"no system is left on which '{metric.type}' could be measured")
     elif not moved:
@@ -162,7 +162,9 @@ def _find_unselected(
         missing = unselected([item for item in chosen if item.model == model], criterion, dims)
         fewer = [c for c in missing if c not in lost]
         if fewer:
-            text = f"`where` names {_some(map(in_words, fewer))}, which model '{model}' does not have: it is not measured"
+            text = (
+                f"`where` names {_some(map(in_words, fewer))}, which model '{model}' does not have: it is not measured"
+            )
             findings.warn(("criteria", name, "where"), f"{text}, and the model's verdict stays open")
     return bool(lost)
 

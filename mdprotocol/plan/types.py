@@ -93,8 +93,8 @@ class Batch:
 
     @property
     def key(self) -> str:
-        """Name of its work folder: a digest of which runs step together, in which order."""
-        text = " ".join(run.identity for run in self.runs)
+        """Name of its work folder: a digest of which runs step together, in which order. Two batches never share one."""
+        text = " ".join(f"{run.id} {run.identity}" for run in self.runs)
         return f"{self.model}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

@@ -1,0 +1,141 @@
+"""Runs that are one and the same under two names: counted as independent samples, they would narrow every interval.
+
+Runs of equal identity hold equal data, whatever pools them, and are refused. Runs that differ only in what does not move
+an atom (length, recording, labels, guards) are one trajectory: each is sound by itself, but no criterion may pool them.
+Equal seeds alone are no fault: time steps and integrators are compared from equal velocities on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mdprotocol.components import Metric, ProbeMetric, Structure
+from mdprotocol.plan.findings import Findings
+from mdprotocol.plan.identity import Digests, component_facts, hashed
+from mdprotocol.plan.metrics import quantity_of, split_quantity
+from mdprotocol.plan.select import cells, select
+from mdprotocol.plan.types import Probe, Run, RunSettings
+from mdprotocol.protocol.checks import simulation_names
+from mdprotocol.protocol.places import Path
+from mdprotocol.protocol.schema import Criterion, Protocol
+
+NOT_COUNTED = ("max", "same")
+"""Ways of pooling in which a value that comes twice changes nothing."""
+DECIMALS = 3
+"""Of a position in Å in which geometries must differ: closer ones give trajectories that stay together for long."""
+
+
+def find_equal_runs(protocol: Protocol, runs: Iterable[Run], findings: Findings) -> None:
+    """Note runs of one model that have equal identities, once for each pair of places in the protocol."""
+    first: dict[tuple[str, str], Run] = {}
+    noted: set[tuple[Path, str]] = set()
+    for run in runs:
+        other = first.setdefault((run.model, run.identity), run)
+        if other is not run:
+            path, why = _cause(protocol, other, run)
+            if (path, why) not in noted:
+                noted.add((path, why))
+                text = f"{why}: {other.id} and {run.id} are the same run, which would be counted twice"
+                findings.error(path, text, key=True)
+
+
+def _cause(protocol: Protocol, one: Run, other: Run) -> tuple[Path, str]:
+    base = _base(protocol, other.simulation)
+    if one.system != other.system:
+        why = f"systems '{one.system}' and '{other.system}' are the same structure, with equal seeds"
+        return ("systems", other.system), f"{why}; leave one of them out, or let the seeds differ"
+    if one.simulation != other.simulation:
+        why = f"simulations '{one.simulation}' and '{other.simulation}' have the same settings and seeds"
+        return ("simulations", base), f"{why}; leave one of them out, or let the seeds differ"
+    why = f"replicas {one.replica} and {other.replica} have the same seed"
+    return ("simulations", base, "seeds"), f"{why}; let the seeds differ"
+
+
+def _base(protocol: Protocol, expanded: str) -> str:
+    """Name of a simulation before its list of time steps is expanded."""
+    for name, simulation in protocol.simulations.items():
+        if expanded in simulation_names(name, simulation.timestep_fs):
+            return name
+    return expanded
+
+
+def find_pooled_twice(
+    protocol: Protocol,
+    metrics: Mapping[str, Metric],
+    runs: Sequence[Run],
+    probes: Sequence[Probe],
+    structures: Mapping[str, Structure],
+    findings: Findings,
+) -> None:
+    """Note criteria that pool one trajectory, or one structure that a probe examines, under two names."""
+    shapes = {name: hashed(_shape(structure)) for name, structure in structures.items()}
+    for name, criterion in protocol.criteria.items():
+        metric = metrics[split_quantity(criterion.metric)[0]]
+        own = [probe for probe in probes if probe.metric == split_quantity(criterion.metric)[0]]
+        items: Sequence[Run | Probe] = own if isinstance(metric, ProbeMetric) else runs
+        why = pooled_twice(items, criterion, metric, shapes)
+        if why:
+            findings.error(("criteria", name, "per"), why)
+
+
+def pooled_twice(
+    items: Iterable[Run | Probe], criterion: Criterion, metric: Metric, shapes: Mapping[str, str] | None = None
+) -> str:
+    """Why a criterion would count the same run (or probe) twice in one of its cells; empty where it does not.
+
+    Args:
+        items: planned runs, or probes of the metric.
+        shapes: digest of every system's structure; a system is its name where None, as in judging.
+    """
+    if quantity_of(metric, split_quantity(criterion.metric)[1]).pool in NOT_COUNTED:
+        return ""
+    known, motions = shapes or {}, Digests(_motion)
+    for cell in cells(select(items, criterion), criterion).values():
+        first: dict[Any, Run | Probe] = {}
+        for item in cell:
+            other = first.setdefault(_sample(item, known.get(item.system, item.system), motions), item)
+            if other is not item:
+                return f"it pools {other.id} and {item.id}, {_sameness(item)}"
+    return ""
+
+
+def _sameness(item: Run | Probe) -> str:
+    if isinstance(item, Probe):
+        return "whose systems are the same structure: it would be counted twice; leave one of them out"
+    return (
+        "which are the same trajectory (equal system, settings, temperature and seed) and would be counted twice; let the"
+        " seeds differ, or keep one of them with `where` or apart with `per`"
+    )
+
+
+def _sample(item: Run | Probe, shape: str, motions: Digests) -> Any:
+    """What determines the trajectory of a run but its length; of a probe, what it examines."""
+    if isinstance(item, Probe):
+        return item.model, shape
+    return item.model, shape, item.temperature_K, item.seed, motions(item.settings)
+
+
+def _motion(settings: RunSettings) -> Any:
+    """The part of the settings that moves atoms."""
+    stage = settings.equilibration
+    return {
+        "integrator": component_facts(settings.integrator),
+        "timestep_fs": settings.timestep_fs,
+        "equilibration": stage and [component_facts(stage.integrator), stage.duration_ps, stage.timestep_fs],
+    }
+
+
+def _shape(structure: Structure) -> Any:
+    """A structure up to where it lies and what is below `DECIMALS`."""
+    centred = structure.positions - structure.positions.mean(axis=0)
+    return {
+        "numbers": structure.numbers.tolist(),
+        "positions_A": (np.round(centred, DECIMALS) + 0.0).tolist(),  # -0.0 is 0.0
+        "masses_amu": structure.masses.tolist(),
+        "cell_A": (structure.cell + 0.0).tolist(),
+        "pbc": [bool(periodic) for periodic in structure.pbc],
+        "charge": structure.charge,
+    }
