@@ -30,6 +30,7 @@ from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms
 from mdprotocol.components import Metric
 from mdprotocol.errors import StoreError, UsageError
 from mdprotocol.plan import Plan, Probe, Run, make_plan, metrics_of, total_steps
+from mdprotocol.plan.covering import covering
 from mdprotocol.plan.identity import hashed
 from mdprotocol.protocol import dump
 from mdprotocol.protocol.checks import expanded_name
@@ -118,6 +119,8 @@ def selftest(
 def smaller(source: Source) -> Prepared:
     """The protocol as its self-test runs it: with the changes that it declares, and without the criteria left out.
 
+    What `where` names and the changes leave out is no longer named; a criterion of which nothing is left is left out.
+
     Raises:
         UsageError: no `must` criterion is left.
     """
@@ -125,18 +128,26 @@ def smaller(source: Source) -> Prepared:
     section, data = declared.protocol.selftest, declared.document.data
     changes = [f"{path}={json.dumps(value)}" for path, value in section.changes.items() if _exists(data, path)]
     left_out = left_out_criteria(declared.protocol)
+    kept = {name: c for name, c in declared.protocol.criteria.items() if name not in left_out}
     overrides = (
         *source.overrides,
         *changes,
         *(f"criteria.{name}=null" for name in left_out),
+        *(f"criteria.{name}.where={{}}" for name in kept),  # it may name what the changes leave out
         "recommendations=[]",
+        "expectations={}",
         "selftest.without=[]",
     )
-    prepared = prepare(replace(source, overrides=overrides), files=True)
-    if not any(criterion.level is Level.MUST for criterion in prepared.protocol.criteria.values()):
+    reduced = prepare(replace(source, overrides=overrides), files=True)
+    criteria = {name: c.model_copy(update={"where": kept[name].where}) for name, c in reduced.protocol.criteria.items()}
+    named = reduced.protocol.model_copy(update={"criteria": criteria})
+    protocol = covering(named, reduced.registry, reduced.document)
+    left_out += [name for name in kept if name not in protocol.criteria]
+    if not any(criterion.level is Level.MUST for criterion in protocol.criteria.values()):
         raise UsageError("the self-test has no `must` criterion left, so no fault could be caught")
-    kept = section.model_copy(update={"without": left_out})
-    return replace(prepared, protocol=prepared.protocol.model_copy(update={"selftest": kept}))
+    # What the self-test leaves out was not dropped by who wrote the protocol.
+    changed = {"selftest": section.model_copy(update={"without": left_out}), "dropped": declared.protocol.dropped}
+    return replace(reduced, protocol=protocol.model_copy(update=changed))
 
 
 def left_out_criteria(protocol: Protocol) -> list[str]:
@@ -194,7 +205,8 @@ class _Bench:
         """The protocol with one model; the oracle brings its own reference."""
         protocol = self._prepared.protocol
         if model in protocol.models:
-            return protocol.model_copy(update={"models": {model: protocol.models[model]}})
+            alone = protocol.model_copy(update={"models": {model: protocol.models[model]}})
+            return covering(alone, self._prepared.registry)
         from mdprotocol.faults import oracle_protocol
 
         built = {name: source.build(name, self._prepared.base) for name, source in protocol.systems.items()}
@@ -203,7 +215,7 @@ class _Bench:
             raise UsageError(
                 "the oracle holds none of this protocol's systems: molecules of one heavy atom and hydrogen"
             )
-        return found
+        return covering(found, self._prepared.registry)
 
     def _faults(
         self, protocol: Protocol, plan: Plan, faults: Sequence[Fault], first: Job, baseline: Trial

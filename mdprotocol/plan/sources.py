@@ -73,6 +73,25 @@ def _source(
     return CriterionSource(name, criterion.metric, units, by_model)
 
 
+def examinable(metric: ProbeMetric, probes: Sequence[Probe]) -> list[Probe]:
+    """Those probes that can be measured: with a simulation of their system, where the metric needs one."""
+    return [probe for probe in probes if probe.dynamics or not metric.needs_dynamics]
+
+
+def measurable(metric: Metric, scope: Sequence[Run], runs: Sequence[Run]) -> list[Run]:
+    """Those runs from which the metric can be measured: with the labels, or the run of the reference, that it needs.
+
+    Args:
+        runs: all runs, the reference's too.
+    """
+    if needs_labels(metric):
+        return [run for run in scope if run.settings.reference_every > 0]
+    if needs_reference_run(metric):
+        paired = {_partner(run) for run in runs if run.model == REFERENCE}
+        return [run for run in scope if _partner(run) in paired]
+    return list(scope)
+
+
 def _examinable(
     name: str,
     criterion: Criterion,
@@ -86,7 +105,7 @@ def _examinable(
     if metric.needs_reference and protocol.reference is None and chosen:
         findings.error(("criteria", name, "metric"), f"'{metric.type}' needs a reference; give one under `reference:`")
         return chosen
-    moved = [probe for probe in chosen if probe.dynamics] if metric.needs_dynamics else chosen
+    moved = examinable(metric, chosen)
     if named(criterion, "system"):
         nothing = "no simulation moves it" if metric.needs_dynamics else "no probe examines it"
         _find_unselected(name, criterion, moved, probes, SYSTEM_ONLY, nothing, findings)
@@ -118,14 +137,13 @@ def _measurable(
     if not scope:
         findings.error((*path, "where"), "no run is left by `where`, so this could never be measured", key=True)
         return []
-    if needs_labels(metric):
-        scope = [run for run in scope if run.settings.reference_every > 0]
-        reason = "frames labelled by the reference; set `reference_every_fs` in a simulation that `where` keeps"
-    elif needs_reference_run(metric):
-        paired = {_partner(run) for run in runs if run.model == REFERENCE}
-        scope = [run for run in scope if _partner(run) in paired]
-        reason = "the reference's own runs; set `reference_trajectory: true` in a simulation that `where` keeps"
+    scope = measurable(metric, scope, runs)
     if not scope:
+        reason = (
+            "frames labelled by the reference; set `reference_every_fs` in a simulation that `where` keeps"
+            if needs_labels(metric)
+            else "the reference's own runs; set `reference_trajectory: true` in a simulation that `where` keeps"
+        )
         findings.error((*path, "metric"), f"'{metric.type}' could never be measured here: it needs {reason}")
     else:
         _find_unselected(name, criterion, scope, scope, DIMS, f"no run has what '{metric.type}' needs of it", findings)

@@ -28,6 +28,8 @@ class Context:
     """Metric class by the name that a criterion may use: keys of `metrics:` and registered types.
 
     None where the entry under `metrics:` is wrong, which is reported elsewhere."""
+    registered: Mapping[str, type[Metric]]
+    """Metric class by its own type."""
 
     @property
     def needing_options(self) -> dict[str, list[str]]:
@@ -55,20 +57,18 @@ class Context:
 
 def cross_checks(document: Document, data: Mapping[str, Any], registry: Registry) -> list[Problem]:
     """All problems with names that one part of a protocol uses and another defines."""
-    context = Context(document, data, _metric_classes(data, registry))
+    registered = {cls.type_name(): cls for cls in registry.classes("metrics") if issubclass(cls, Metric)}
+    context = Context(document, data, _metric_classes(data, registered), registered)
     return [problem for check in CHECKS for problem in check(context)]
 
 
-def _metric_classes(data: Mapping[str, Any], registry: Registry) -> dict[str, type[Metric] | None]:
-    registered: dict[str, type[Metric] | None] = {
-        cls.type_name(): cls for cls in registry.classes("metrics") if issubclass(cls, Metric)
-    }
+def _metric_classes(data: Mapping[str, Any], registered: Mapping[str, type[Metric]]) -> dict[str, type[Metric] | None]:
     section = data.get("metrics")
     own = {}
     for name, value in section.items() if isinstance(section, dict) else ():
         kind = value.get("type") if isinstance(value, dict) else None
         own[name] = registered.get(kind) if isinstance(kind, str) else None
-    return registered | own
+    return {**registered, **own}
 
 
 def simulation_names(name: str, timestep: Any) -> list[str]:
@@ -93,9 +93,39 @@ def _simulations(context: Context) -> dict[str, list[str]]:
 
 def check_models(context: Context) -> Problems:
     """The name `reference` is kept for the reference's own runs."""
-    if REFERENCE in context.section("models"):
-        message = f"a model cannot be called '{REFERENCE}'; the reference's own runs are stored under that name"
-        yield context.document.problem(("models", REFERENCE), message, key=True)
+    for name in context.section("models"):
+        if alike(name) == REFERENCE:
+            message = f"a model cannot be called '{name}'; the reference's own runs are stored under that name"
+            yield context.document.problem(("models", name), message, key=True)
+
+
+def alike(name: str) -> str:
+    """Equal for names that a reader, or a disk that ignores case and dots at the end, takes for one."""
+    return name.rstrip(".").casefold()
+
+
+def check_names(context: Context) -> Problems:
+    """No two names of a section are alike; they are names of folders, and what a verdict calls its parts."""
+    for section in ("models", "systems", "simulations", "metrics", "criteria"):
+        names: dict[str, str] = {}
+        for name in context.section(section):
+            first = names.setdefault(alike(name), name)
+            if first != name:
+                message = f"this name is too like '{first}': they differ in case or dots only; rename one of them"
+                yield context.document.problem((section, name), message, key=True)
+
+
+def check_metric_names(context: Context) -> Problems:
+    """A key of `metrics:` never takes the place of another metric of that name in the criteria."""
+    registered = {alike(kind): kind for kind in context.registered}
+    for name, metric in context.mappings("metrics"):
+        hidden = registered.get(alike(name))
+        if hidden is not None and metric.get("type") != hidden:
+            message = (
+                f"this name would hide the metric '{hidden}' from the criteria; give this metric of type"
+                f" {metric.get('type')!r} a name of its own"
+            )
+            yield context.document.problem(("metrics", name), message, key=True)
 
 
 def check_simulations(context: Context) -> Problems:
@@ -120,13 +150,13 @@ def _known(context: Context, path: Path, names: Any, allowed: Mapping[str, Any],
             yield context.document.problem((*path, index), f"there is no {what} '{name}'; {choices(name, allowed)}")
 
 
-def _twice(context: Context, path: Path, items: Any) -> Problems:
+def _twice(context: Context, path: Path, items: Any, why: str = "every entry gives runs of its own") -> Problems:
     seen: set[str] = set()
     for index, item in enumerate(_listed(items)):
         # Numbers become parts of file names with six digits, so they must differ in those.
         text = f"{item:g}" if isinstance(item, float) or (_is_number(item) and path[-1] != "seeds") else str(item)
         if text in seen:
-            yield context.document.problem((*path, index), f"{text} stands twice; every entry gives runs of its own")
+            yield context.document.problem((*path, index), f"{text} stands twice; {why}")
         seen.add(text)
 
 
@@ -140,15 +170,20 @@ def check_expanded_names(context: Context) -> Problems:
                 message = f"this name means '{other}' with a time step of {timestep:g} fs; give it another name"
                 yield context.document.problem(("simulations", name), message, key=True)
         for full in expanded:
-            if full in taken and taken[full] != name:
-                message = f"the expanded name '{full}' is also one of '{taken[full]}'; rename one of them"
+            first = taken.setdefault(alike(full), name)
+            if first != name and alike(first) != alike(name):
+                message = f"the expanded name '{full}' is also one of '{first}'; rename one of them"
                 yield context.document.problem(("simulations", name), message, key=True)
-            taken.setdefault(full, name)
 
 
 def check_criteria(context: Context) -> Problems:
-    """Metric, quantity, units and the names in `where` exist."""
+    """Metric, quantity, units and the names in `where` exist; no criterion is called like a level."""
     for name, criterion in context.mappings("criteria"):
+        if alike(name) in {*Level}:
+            message = (
+                f"'{name}' is a level: a recommendation that requires it means all criteria of it; rename this one"
+            )
+            yield context.document.problem(("criteria", name), message, key=True)
         yield from _where(context, name, criterion.get("where"))
         metric, dot, quantity = str(criterion.get("metric", "")).partition(".")
         if not dot:
@@ -208,6 +243,7 @@ def _where(context: Context, name: str, where: Any) -> Problems:
     }
     for dim, wanted in where.items():
         path: Path = ("criteria", name, "where", dim)
+        yield from _twice(context, path, wanted, "name it once")
         for index, value in enumerate(wanted) if isinstance(wanted, list) else ((None, wanted),):
             at = path if index is None else (*path, index)
             if dim in allowed and isinstance(value, str) and value not in allowed[dim]:
@@ -280,6 +316,8 @@ def check_selftest(context: Context) -> Problems:
 
 CHECKS: tuple[Callable[[Context], Problems], ...] = (
     check_models,
+    check_names,
+    check_metric_names,
     check_simulations,
     check_expanded_names,
     check_criteria,
