@@ -82,12 +82,12 @@ def _condition(item: Run | Probe) -> tuple[Value, ...]:
 
 
 def in_words(combination: Combination) -> str:
-    """`alanine at 500 K in nve`."""
-    found = dict(combination)
-    words = [str(found["system"])] if "system" in found else []
-    words += [f"at {found['temperature']:g} K"] if "temperature" in found else []
-    words += [f"in {found['simulation']}"] if "simulation" in found else []
-    return " ".join(words)
+    """`alanine at 500 K in nve`, `simulation nve at 500 K`, `500 K`."""
+    at = f"{combination['temperature']:g} K" if "temperature" in combination else ""
+    where = str(combination.get("simulation", ""))
+    if "system" in combination:
+        return f"{combination['system']}" + (f" at {at}" if at else "") + (f" in {where}" if where else "")
+    return f"simulation {where}" + (f" at {at}" if at else "") if where else at
 
 
 def covered(items: Sequence[Run | Probe], criterion: Criterion, dims: Sequence[str] = DIMS) -> Criterion | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from mdprotocol.components import Metric, ProbeMetric
@@ -108,7 +107,7 @@ def _examinable(
     moved = examinable(metric, chosen)
     if named(criterion, "system"):
         nothing = "no simulation moves it" if metric.needs_dynamics else "no probe examines it"
-        _find_unselected(name, criterion, moved, probes, SYSTEM_ONLY, nothing, findings)
+        _find_unselected(name, criterion, moved, examinable(metric, probes), SYSTEM_ONLY, nothing, findings)
     elif not chosen:
         findings.error(("criteria", name, "where"), f"no system is left on which '{metric.type}' could be measured")
     elif not moved:
@@ -163,18 +162,18 @@ def _find_unselected(
 
     Args:
         chosen: what the criterion would be measured from.
-        own: everything planned for the models that it applies to.
+        own: all that could be chosen, were it named.
         nothing: what is said of a combination that selects nothing.
     """
-    wanted = [dim for dim in DIMS if dim in dims and dim in criterion.where]
     lost = unselected(chosen, criterion, dims)
-    alone = [(dim, value) for dim in wanted for value in named(criterion, dim) if _is_lost(criterion, dim, value, lost)]
+    pairs = dict.fromkeys((dim, value) for combination in lost for dim, value in combination.items())
+    alone = [(dim, value) for dim, value in pairs if unselected(own, _alone(criterion, dim, value), dims)]
     for dim, value in alone:
-        text = f"`where` names {in_words({dim: value})}, but {_nothing_at_all(dim, nothing, criterion, wanted)}"
-        findings.error(_place(name, criterion, dim, value), f"{text}; {_there_is(dim, own)}")
+        text = f"`where` names {in_words({dim: value})}, but {nothing}; {_there_is(dim, own)}"
+        findings.error(_place(name, criterion, dim, value), text)
     rest = [c for c in lost if not any(c[dim] == value for dim, value in alone)]
     if rest:
-        text = f"`where` names {_some(map(in_words, rest))}, but {nothing}; there is {_some(_conditions(own))}"
+        text = f"`where` names {_some(map(in_words, rest))}, but {nothing}; there is {_some(_nearest(own, rest[0]))}"
         findings.error(("criteria", name, "where"), text, key=True)
     for model in dict.fromkeys(item.model for item in chosen):
         missing = unselected([item for item in chosen if item.model == model], criterion, dims)
@@ -187,15 +186,9 @@ def _find_unselected(
     return bool(lost)
 
 
-def _is_lost(criterion: Criterion, dim: str, value: Value, lost: Sequence[Combination]) -> bool:
-    """Whether a value selects nothing whatever it is combined with."""
-    others = math.prod(len(named(criterion, other)) for other in (lost[0] if lost else {}) if other != dim)
-    return 0 < others == sum(c[dim] == value for c in lost)
-
-
-def _nothing_at_all(dim: str, nothing: str, criterion: Criterion, wanted: Sequence[str]) -> str:
-    others = [other for other in wanted if other != dim]
-    return f"{nothing} with any {' and '.join(others)} that it names" if others else nothing
+def _alone(criterion: Criterion, dim: str, value: Value) -> Criterion:
+    """The criterion if `where` named this value only."""
+    return criterion.model_copy(update={"where": {dim: value}})
 
 
 def _place(name: str, criterion: Criterion, dim: str, value: Value) -> Path:
@@ -211,8 +204,14 @@ def _there_is(dim: str, items: Sequence[Run | Probe]) -> str:
     return f"there is {_some(texts)}" if texts else "there is nothing that it could be measured from"
 
 
-def _conditions(items: Sequence[Run | Probe]) -> list[str]:
-    return list(dict.fromkeys(in_words(coordinates(item)) for item in items))
+def _nearest(items: Sequence[Run | Probe], combination: Combination) -> list[str]:
+    """What there is, beginning with what has most in common with a combination."""
+    found = {in_words(coordinates(item)): coordinates(item) for item in items}
+
+    def common(text: str) -> int:
+        return sum(found[text].get(dim) == value for dim, value in combination.items())
+
+    return sorted(found, key=lambda text: -common(text))
 
 
 def _some(texts: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from mdprotocol.variables import RUN_VARIABLES
 from mdprotocol.verdicts import Level
 
 Problems = Iterator[Problem]
+TWICE = "stands twice; every entry gives runs of its own"
 
 
 @dataclass(frozen=True)
@@ -150,13 +151,13 @@ def _known(context: Context, path: Path, names: Any, allowed: Mapping[str, Any],
             yield context.document.problem((*path, index), f"there is no {what} '{name}'; {choices(name, allowed)}")
 
 
-def _twice(context: Context, path: Path, items: Any, why: str = "every entry gives runs of its own") -> Problems:
+def _twice(context: Context, path: Path, items: Any, why: str = TWICE) -> Problems:
     seen: set[str] = set()
     for index, item in enumerate(_listed(items)):
         # Numbers become parts of file names with six digits, so they must differ in those.
         text = f"{item:g}" if isinstance(item, float) or (_is_number(item) and path[-1] != "seeds") else str(item)
         if text in seen:
-            yield context.document.problem((*path, index), f"{text} stands twice; {why}")
+            yield context.document.problem((*path, index), f"{text} {why}")
         seen.add(text)
 
 
@@ -243,7 +244,7 @@ def _where(context: Context, name: str, where: Any) -> Problems:
     }
     for dim, wanted in where.items():
         path: Path = ("criteria", name, "where", dim)
-        yield from _twice(context, path, wanted, "name it once")
+        yield from _twice(context, path, wanted, "is a duplicate; name it once")
         for index, value in enumerate(wanted) if isinstance(wanted, list) else ((None, wanted),):
             at = path if index is None else (*path, index)
             if dim in allowed and isinstance(value, str) and value not in allowed[dim]:
