@@ -40,7 +40,7 @@ from mdprotocol.errors import (
 )
 from mdprotocol.freshness import fresh_answer
 from mdprotocol.hookspecs import hookimpl
-from mdprotocol.report import deployment, escape, numbers, side_by_side, summary, tables
+from mdprotocol.report import deployment, escape, head, numbers, side_by_side, summary, tables
 from mdprotocol.units import (
     AMU_EV_FS2_PER_A2,
     BOHR_A,
@@ -122,6 +122,7 @@ __all__ = [
     "deployment",
     "escape",
     "fresh_answer",
+    "head",
     "hookimpl",
     "numbers",
     "side_by_side",

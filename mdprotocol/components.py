@@ -379,6 +379,9 @@ class Quantity:
     not at all (or not known)."""
     positive: bool = False
     """A size, which cannot be negative whatever the model: its interval ends above zero (see assess/statistics)."""
+    deterministic: bool = False
+    """The same in every replica of a condition by its nature, whatever the model: only then is a value without scatter
+    known. Of any other quantity identical samples say nothing about the scatter, and leave a verdict open."""
 
 
 Values = Mapping[str, "float | xr.DataArray"]

@@ -105,7 +105,8 @@ class Recommendation:
         granted: the use is recommended; or the warning applies.
         blocked_by: criteria that stood in the way of a use.
         warning: it warns ("not for MD") instead of recommending.
-        because: criteria whose failure brought the warning.
+        because: criteria whose failure, or whose failed runs, brought the warning.
+        reason: what else decided, in words: failed runs, a check of the installation; else empty.
     """
 
     use: str
@@ -114,6 +115,7 @@ class Recommendation:
     text: str = ""
     warning: bool = False
     because: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,11 @@ class ModelVerdict:
     notes: tuple[str, ...] = field(default=())
     diagnosis: tuple[Diagnosis, ...] = ()
     """Why criteria failed, as far as follow-up calculations could tell."""
+    dropped: tuple[str, ...] = ()
+    """Must criteria that were not applied, each with the reason in one sentence."""
+    installation_check: str = ""
+    """Why nothing is recommended whatever the decision: the protocol checks an installation, or its runs are too short;
+    else empty."""
 
 
 def changes_in_words(changed: Sequence[str]) -> str:

@@ -12,6 +12,10 @@ from mdprotocol.assess.statistics import EXACT, samples_to_decide, scatter_to_de
 FALL = {"average": 0.5, "slope": 1.5}
 """Power of a run's length with which the standard error of a quantity falls: an average over independent stretches, and
 the slope of a line through noise of constant size, whose lever grows as well: σ/√(Σ(t - t̄)²) ~ σ/(T √T)."""
+SCATTERLESS = (
+    "identical samples: the {} replicas have the same value in each condition, which says nothing about how it scatters; "
+    "more replicas will hardly change that, judge a count, a share or an extreme instead"
+)
 LONGEST = 1000.0
 """Beyond this many times the planned length, a longer run is no practical advice."""
 
@@ -36,6 +40,8 @@ def advise(test: CellTest, level: Strictness, lengths_ps: Sequence[float]) -> Ad
     if how not in EXACT and len(cell.samples) < 2:
         text = "one replica shows no scatter, so there is no interval; at least 2 replicas are needed, better 4"
         return Advice(text, 3)
+    if test.cell.scatterless:
+        return Advice(SCATTERLESS.format(len(cell.samples)))
     value = test.cell.measurement.value
     inside = test.least <= value <= test.most
     confidence = test.confidence if inside else level.confidence

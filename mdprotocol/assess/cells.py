@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.places import Coordinate, Extra, Place, Reading
-from mdprotocol.assess.statistics import Estimate, pool
+from mdprotocol.assess.statistics import Estimate, extremes, pool, unknown, without_scatter
 from mdprotocol.components import Quantity
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.protocol.schema import DIMS
 from mdprotocol.verdicts import Measurement
+
+Condition = tuple[str, str | None, float | None]
+"""System, simulation and temperature (K); of a probe the system alone."""
+Kind = tuple[str, str, str | None]
+"""Model, system and simulation."""
 
 
 @dataclass(frozen=True)
@@ -45,41 +50,62 @@ class Cell:
         """Number of different systems, simulations and temperatures that are pooled here."""
         return len({(p.model, p.system, p.simulation, p.temperature) for p, _, _ in self.readings})
 
+    @property
+    def groups(self) -> dict[Condition, list[float]]:
+        """Samples of each condition, one a replica."""
+        found: dict[Condition, list[float]] = {}
+        for place, value, _ in self.readings:
+            if value is not None:
+                found.setdefault(_condition(place), []).append(value)
+        return found
+
 
 def cells(quantity: str, places: Sequence[Place], per: Sequence[str], measurements: Measurements) -> list[Cell]:
-    """Group places by the dims in `per`, then by the metric's own dims."""
-    groups: dict[tuple[tuple[str, Coordinate], ...], list[Place]] = {}
-    for place in places:
-        groups.setdefault(tuple(place.where(tuple(per)).items()), []).append(place)
+    """Group places by the dims in `per`, then by the metric's own dims (element, part of the run, ...).
+
+    A point of the metric's own dims that no run of a system has in a simulation does not exist there: methane has no
+    oxygen. One that some of them have, at another temperature perhaps, is missing in the others, and never passed over.
+    """
+    readings = {
+        place: Reading({}, place.unplanned) if place.unplanned else measurements.reading(quantity, place) for place in places
+    }
+    known: dict[Extra, set[Kind]] = {}
+    for place, reading in readings.items():
+        for extra in reading.values:
+            known.setdefault(extra, set()).add(_kind(place))
+    groups: dict[tuple[tuple[str, Coordinate], ...], dict[Place, Reading]] = {}
+    for place, reading in readings.items():
+        groups.setdefault(tuple(place.where(tuple(per)).items()), {})[place] = reading
     found: list[Cell] = []
     for where, members in groups.items():
-        readings = {
-            place: Reading({}, place.unplanned) if place.unplanned else measurements.reading(quantity, place)
-            for place in members
-        }
-        found += [_cell(dict(where), extra, readings) for extra in _extras(readings)]
+        kinds = {_kind(place) for place, reading in members.items() if not reading.reason}
+        extras = [extra for extra, of in known.items() if kinds & of] or [()]
+        found += [_cell(dict(where), extra, members, known.get(extra, set())) for extra in extras]
     return found
 
 
-def _extras(readings: Mapping[Place, Reading]) -> list[Extra]:
-    """Points in the metric's own dims that any of the readings has; the plain one where nothing was measured."""
-    return list(dict.fromkeys(extra for reading in readings.values() for extra in reading.values)) or [()]
+def _kind(place: Place) -> Kind:
+    """What decides which points of a metric's own dims a run has: its atoms, and how long it is."""
+    return place.model, place.system, place.simulation
 
 
-def _cell(where: dict[str, Coordinate], extra: Extra, readings: Mapping[Place, Reading]) -> Cell:
-    # An element that no run of a system has is none of that system's business; one that only some have is missing.
-    known = {_condition(place) for place, reading in readings.items() if extra in reading.values}
+def _cell(
+    where: dict[str, Coordinate],
+    extra: Extra,
+    readings: Mapping[Place, Reading],
+    known: set[Kind],
+) -> Cell:
     members = []
     for place, reading in readings.items():
         value = reading.values.get(extra)
-        if value is None and not reading.reason and _condition(place) not in known:
+        if value is None and not reading.reason and _kind(place) not in known:
             continue
         point = ", ".join(f"{dim} {value}" for dim, value in extra)
         members.append((place, value, reading.reason or f"no value at {point}" if value is None else ""))
     return Cell(where | dict(extra), tuple(members))
 
 
-def _condition(place: Place) -> tuple[str, str | None, float | None]:
+def _condition(place: Place) -> Condition:
     return place.system, place.simulation, place.temperature
 
 
@@ -95,10 +121,44 @@ class Pooled:
     def at(self, confidence: float) -> Estimate:
         """The estimate with an interval of another confidence; only where it was measured."""
         if confidence not in self._known:
-            self._known[confidence] = pool(
-                self.cell.samples, self.quantity.pool, confidence, positive=self.quantity.positive
-            )
+            self._known[confidence] = _estimate(self.quantity, self.cell, confidence)
         return self._known[confidence]
+
+    @property
+    def scatterless(self) -> bool:
+        """Whether its replicas show no scatter, though the quantity is not declared to have none."""
+        return _scatterless(self.quantity, self.cell)
+
+    def facing(self, least: float, most: float) -> Pooled:
+        """The same, of an extreme that is judged against the bound on its other side as well: its value is then the
+        sample that lies furthest beyond (or nearest to) its bound.
+
+        Args:
+            least, most: the bounds; infinite where there is none.
+        """
+        if self.quantity.pool not in ("max", "min") or self.measurement.reason:
+            return self
+        low, high = extremes(self.cell.samples)
+        own, other = (high - most, least - low) if self.quantity.pool == "max" else (least - low, high - most)
+        if not (other > own and (other > 0 or math.isinf(own))):
+            return self
+        value = low if self.quantity.pool == "max" else high
+        return replace(self, measurement=replace(self.measurement, value=value, low=value, high=value))
+
+
+def _scatterless(quantity: Quantity, cell: Cell) -> bool:
+    if quantity.pool not in ("mean", "rms") or quantity.deterministic:
+        return False
+    squared = quantity.pool == "rms"
+    return without_scatter([[x * x for x in group] if squared else group for group in cell.groups.values()])
+
+
+def _estimate(quantity: Quantity, cell: Cell, confidence: float) -> Estimate:
+    """Its samples pooled; replicas without scatter leave the interval unknown, whatever the conditions' differences."""
+    known = pool(
+        cell.samples, quantity.pool, confidence, positive=quantity.positive, deterministic=quantity.deterministic
+    )
+    return unknown(known.value) if _scatterless(quantity, cell) else known
 
 
 def pooled(name: str, quantity: Quantity, cell: Cell, confidence: float) -> Pooled:
@@ -107,7 +167,7 @@ def pooled(name: str, quantity: Quantity, cell: Cell, confidence: float) -> Pool
     estimate = Estimate(nan, nan, nan, nan)
     if not reason:
         try:
-            estimate = pool(cell.samples, quantity.pool, confidence, positive=quantity.positive)
+            estimate = _estimate(quantity, cell, confidence)
         except NotMeasurable as error:
             reason = str(error)
     ids = tuple(place.id for place, value, _ in cell.readings if value is not None and place.id)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from mdprotocol.assess.measurements import Measurements
-from mdprotocol.assess.statistics import EXACT
+from mdprotocol.assess.statistics import EXACT, identical
 from mdprotocol.components import Pool, Quantity
 from mdprotocol.errors import StoreError
 from mdprotocol.store import ResultsFolder
@@ -19,11 +19,14 @@ from mdprotocol.store import ResultsFolder
 ALPHA = 0.05
 
 
-def welch(first: Sequence[float], second: Sequence[float], how: Pool) -> float:
+def welch(first: Sequence[float], second: Sequence[float], how: Pool, *, deterministic: bool = False) -> float:
     """Two-sided p value that two sets of replicas have the same mean (the same mean square for `rms`).
 
-    Welch (1947), Biometrika 34, 28; for proportions Fisher's exact test. NaN where a single sample says nothing about
-    scatter, or where the quantity is exact: a difference is then a fact, not a chance.
+    Welch (1947), Biometrika 34, 28; for proportions Fisher's exact test. NaN where a single sample, or identical ones, say
+    nothing about scatter, or where the quantity is exact: a difference is then a fact, not a chance.
+
+    Args:
+        deterministic: the quantity is the same in every replica by its nature; a difference is then certain.
     """
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if how in EXACT or min(len(a), len(b)) == 0:
@@ -33,8 +36,10 @@ def welch(first: Sequence[float], second: Sequence[float], how: Pool) -> float:
     if min(len(a), len(b)) < 2:
         return math.nan
     a, b = (a**2, b**2) if how == "rms" else (a, b)
-    if np.ptp(a) == 0 and np.ptp(b) == 0:
-        return 1.0 if a[0] == b[0] else 0.0
+    if identical(a) and identical(b) and identical([a[0], b[0]]):
+        return 1.0
+    if identical(a) or identical(b):
+        return 0.0 if deterministic and identical(a) and identical(b) else math.nan
     return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
 
 
@@ -92,9 +97,10 @@ def _pairs(a: Sequence[_Model], b: Sequence[_Model]) -> list[tuple[_Model, _Mode
 def _row(one: _Model, other: _Model, name: str, quantities: Mapping[str, Quantity]) -> Mapping[str, Any]:
     a, b = one.criteria[name], other.criteria[name]
     model = one.name if one.name == other.name else f"{one.name} / {other.name}"
-    how: Pool = quantities[a["quantity"]].pool if a["quantity"] in quantities else "mean"
+    quantity = quantities.get(a["quantity"], Quantity(a["units"], ""))
+    how, fixed = quantity.pool, quantity.deterministic
     cells = _common(a, b)
-    scored = [(welch(x["samples"], y["samples"], how), x, y) for x, y in cells]
+    scored = [(welch(x["samples"], y["samples"], how, deterministic=fixed), x, y) for x, y in cells]
     clearest = min(scored, key=_rank, default=None)
     if clearest is None:
         where, p, x, y = "no cell measured in both", math.nan, math.nan, math.nan

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mdprotocol.assess.cells import Pooled
-from mdprotocol.assess.statistics import EXACT
+from mdprotocol.assess.statistics import EXACT, extremes
 from mdprotocol.protocol.schema import Criterion
 
 
@@ -29,13 +29,26 @@ class CellTest:
 
     def within(self, confidence: float) -> bool:
         """Whether the whole interval keeps the bounds."""
-        found = self.cell.at(confidence)
-        return self.least <= found.low and found.high <= self.most
+        low, high = self._span(confidence)
+        return self.least <= low and high <= self.most
 
     def outside(self, confidence: float) -> bool:
-        """Whether the whole interval lies beyond a bound."""
+        """Whether the whole interval lies beyond a bound; of an extreme, whether any sample does."""
+        if self._extreme:
+            return not self.within(confidence)
+        low, high = self._span(confidence)
+        return low > self.most or high < self.least
+
+    @property
+    def _extreme(self) -> bool:
+        return self.cell.quantity.pool in ("max", "min")
+
+    def _span(self, confidence: float) -> tuple[float, float]:
+        """What has to keep the bounds: the interval. An extreme's other end counts as well: -10 does not hide beside +1."""
+        if self._extreme:
+            return extremes(self.cell.cell.samples)
         found = self.cell.at(confidence)
-        return found.low > self.most or found.high < self.least
+        return found.low, found.high
 
     def strict(self, tests: int) -> float:
         """Confidence of the two-sided interval that must lie outside, where this is one of `tests` tests.

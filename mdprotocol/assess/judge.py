@@ -6,7 +6,13 @@ Cell       PASS where the whole confidence interval lies within the bound. FAIL 
            decide it.
 Criterion  its worst cell, in the order FAIL, NOT MEASURED, INCONCLUSIVE, PASS.
 Model      any `must` FAIL: REJECTED. Else any `must` that is not PASS, or no `must` at all: UNDECIDED. Else APPROVED.
-           Criteria that would compare the reference with itself do not apply to it (plan/itself.py); a note says so.
+           A failed run that a `must` criterion draws on, beyond those that the protocol tolerates (`failed_runs`):
+           REJECTED, whatever the criterion's number says (failed_runs.py).
+           Criteria that would compare the reference with itself do not apply to it (plan/itself.py): with a `must`
+           criterion among them it is UNDECIDED at best. Must criteria that were dropped are listed in the verdict.
+
+Pooled     A cell of several conditions is INCONCLUSIVE where it would pass, but one of them lies clearly beyond the bound
+conditions by itself (conditions.py).
 
 Why the two intervals differ: APPROVED claims that every cell of every `must` criterion keeps its bound, which is an
 intersection-union test (Berger 1982, Technometrics 24, 295): testing each cell at c holds the whole at c, and nothing has
@@ -30,16 +36,18 @@ from dataclasses import dataclass
 
 from mdprotocol.assess.advice import advise
 from mdprotocol.assess.cells import Pooled, cells, pooled
+from mdprotocol.assess.conditions import hidden
 from mdprotocol.assess.decision import decide, recommend
+from mdprotocol.assess.failed_runs import drawn_on, failed_runs
 from mdprotocol.assess.familywise import CellTest, Strictness, holm
 from mdprotocol.assess.measurements import Measurements
-from mdprotocol.assess.notes import chance_note, notes_of
+from mdprotocol.assess.notes import chance_note, dropped_criteria, installation_check, notes_of
 from mdprotocol.assess.places import Place, places_of
 from mdprotocol.components import Metric, ProbeMetric, Quantity
 from mdprotocol.plan import Probe, Run, left_out, split_quantity
 from mdprotocol.plan.itself import left_out_note, without
 from mdprotocol.plan.twice import pooled_twice
-from mdprotocol.protocol.schema import Criterion, Protocol
+from mdprotocol.protocol.schema import Criterion, Protocol, RecommendedUse
 from mdprotocol.units import FS_PER_PS
 from mdprotocol.verdicts import CellResult, CriterionResult, Level, ModelVerdict, Outcome
 
@@ -74,10 +82,15 @@ def _judge_model(
         if name not in dropped
     ]
     levels = _levels(drafts)
-    lengths = {Place.of(run): run.settings.steps * run.settings.timestep_fs / FS_PER_PS for run in planned}
+    lengths = {Place.of(run): _length_ps(run) for run in planned}
     results = [_result(draft, levels[draft.name], lengths) for draft in drafts]
     outcomes = [measurements.run_outcomes.get(Place.of(run), "missing") for run in planned]
-    decision, reasons = decide(results)
+    failed = failed_runs(protocol, metrics, planned, measurements)
+    itself = [name for name in dropped if protocol.criteria[name].level is Level.MUST]
+    decision, reasons = decide(results, failed, itself)
+    deciding = [draft.criterion for draft in drafts if draft.criterion.level is Level.MUST]
+    longest = max((_length_ps(run) for c in deciding for run in drawn_on(c, metrics, planned)), default=0.0)
+    too_small = installation_check(protocol, longest)
     tested = max(
         (level.tests for d in drafts if d.criterion.level is Level.MUST for level in levels[d.name]), default=0
     )
@@ -86,14 +99,25 @@ def _judge_model(
         decision=decision,
         reasons=tuple(reasons),
         criteria=tuple(results),
-        recommendations=tuple(recommend(without(protocol.recommendations, dropped), results)),
+        recommendations=tuple(recommend(_uses(protocol, dropped, itself), results, failed, itself, too_small)),
         runs_planned=len(planned),
         runs_completed=outcomes.count("completed"),
         runs_failed=outcomes.count("failed"),
         runs_missing=outcomes.count("missing"),
         notes=((left_out_note(dropped),) if dropped else ())
         + tuple(notes_of(protocol, model, decision, results, tested)),
+        dropped=tuple(dropped_criteria(protocol, itself)),
+        installation_check=too_small,
     )
+
+
+def _uses(protocol: Protocol, dropped: Sequence[str], itself: Sequence[str]) -> list[RecommendedUse]:
+    """The recommended uses, requiring only criteria that apply; a must criterion stays required."""
+    return without(protocol.recommendations, [name for name in dropped if name not in itself])
+
+
+def _length_ps(run: Run) -> float:
+    return run.settings.steps * run.settings.timestep_fs / FS_PER_PS
 
 
 @dataclass(frozen=True)
@@ -140,7 +164,9 @@ def _draft(
     found: list[Pooled] = []
     if quantity is not None and not reason:
         grouped = cells(criterion.metric, places, criterion.per, measurements)
-        found = [pooled(criterion.metric, quantity, cell, confidence) for cell in grouped]
+        least = -math.inf if criterion.min is None else criterion.min
+        most = math.inf if criterion.max is None else criterion.max
+        found = [pooled(criterion.metric, quantity, cell, confidence).facing(least, most) for cell in grouped]
     return _Draft(name, criterion, quantity, reason, tuple(found), confidence)
 
 
@@ -203,13 +229,17 @@ def _excess(criterion: Criterion, cell: CellResult) -> float:
 
 def _judge_cell(test: CellTest, level: Strictness, lengths: Mapping[Place, float]) -> CellResult:
     found = test.cell.measurement
-    if test.within(test.confidence):
-        return CellResult(found, Outcome.PASS)
-    if level.failed:
+    within = test.within(test.confidence)
+    if level.failed and not within:
         return CellResult(found, Outcome.FAIL)
+    beyond = hidden(test)
+    if within and not beyond:
+        return CellResult(found, Outcome.PASS)
+    if beyond and test.least <= found.value <= test.most:
+        return CellResult(found, Outcome.INCONCLUSIVE, beyond)  # more replicas cannot make it pass
     own = [lengths[place] for place, _, _ in test.cell.cell.readings if place in lengths]
     advice = advise(test, level, own)
-    return CellResult(found, Outcome.INCONCLUSIVE, advice.text, advice.more_replicas)
+    return CellResult(found, Outcome.INCONCLUSIVE, "; ".join(filter(None, (beyond, advice.text))), advice.more_replicas)
 
 
 def inconclusive(result: CriterionResult) -> Iterator[CellResult]:

@@ -2,8 +2,8 @@
 
 For each quantity, with dims `model, system, simulation, temperature, replica` (a probe's: `model, system`):
 
-    <metric>.<quantity>           float64; attrs units, long_name, pool, positive; dims of the metric's own (element, ...) follow.
-                                  NaN where there is no value.
+    <metric>.<quantity>           float64; attrs units, long_name, pool, positive (deterministic, where it is); dims of the
+                                  metric's own (element, ...) follow. NaN where there is no value.
     <metric>.<quantity>__reason   int32 index into `reason`: 0 measured, 1 not planned, else why it was not measured.
 
 and once: `reason` (texts), `run` (id of the planned run, empty where none was planned), `run_outcome` (completed,
@@ -124,8 +124,13 @@ def _check(found: Measurements) -> None:
 
 
 def _quantity(attrs: Mapping[str, Any]) -> Quantity:
-    positive = bool(attrs.get("positive", 0))
-    return Quantity(str(attrs["units"]), str(attrs["long_name"]), attrs["pool"], positive=positive)
+    return Quantity(
+        str(attrs["units"]),
+        str(attrs["long_name"]),
+        attrs["pool"],
+        positive=bool(attrs.get("positive", 0)),
+        deterministic=bool(attrs.get("deterministic", 0)),
+    )
 
 
 class _Table:
@@ -234,7 +239,8 @@ def _variables(
         for key, value in reading.values.items():
             values[at + tuple(extra_axes[dim].index(coordinate) for dim, coordinate in key)] = value
     q = entry.quantity
-    attrs: dict[str, Any] = {"units": q.units, "long_name": q.long_name, "pool": q.pool, "positive": int(q.positive)}
+    attrs: dict[str, Any] = {"units": q.units, "long_name": q.long_name, "pool": q.pool}
+    attrs |= {"positive": int(q.positive)} | ({"deterministic": 1} if q.deterministic else {})
     yield entry.name, ((*dims, *extra), values, attrs)
     attrs = {"units": "1", "long_name": f"index into `reason`: why {entry.name} was not measured; 0 where it was"}
     yield entry.name + REASON, (dims, codes, attrs)

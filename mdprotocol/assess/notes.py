@@ -1,4 +1,6 @@
-"""What a verdict says beside its outcomes: chances behind counts, the correction for many cells, replicas added."""
+"""What a verdict says beside its outcomes: chances behind counts, the correction for many cells, replicas added, criteria
+that were dropped, and whether the protocol is more than a check of the installation.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,12 @@ import numpy as np
 
 from mdprotocol.assess.statistics import most_likely
 from mdprotocol.components import Quantity
+from mdprotocol.plan.itself import ITSELF
 from mdprotocol.plan.metrics import split_quantity
 from mdprotocol.protocol.schema import Addition, Criterion, Protocol
 from mdprotocol.verdicts import CellResult, CriterionResult, Decision, Level, Outcome
+
+NO_RUN = "no must criterion draws on a run"
 
 
 def chance_note(criterion: Criterion, quantity: Quantity, results: Sequence[CellResult]) -> str:
@@ -28,6 +33,30 @@ def chance_note(criterion: Criterion, quantity: Quantity, results: Sequence[Cell
     event = split_quantity(criterion.metric)[1].replace("_", " ")
     most = f"{chance:.0f}" if chance >= 10 else f"{chance:.2g}"
     return f"{hits} of {len(samples)} {event}: at most {most} % with {100 * confidence:g} % confidence"
+
+
+def dropped_criteria(protocol: Protocol, itself: Sequence[str]) -> Iterator[str]:
+    """Must criteria that were not applied, each with the reason: `forces: null in child.yaml`.
+
+    Args:
+        itself: those that would compare the reference with itself.
+    """
+    yield from (f"{name}: {ITSELF}" for name in itself)
+    yield from (f"{name}: {how}" for name, how in protocol.dropped.items())
+
+
+def installation_check(protocol: Protocol, longest_ps: float) -> str:
+    """Why a protocol recommends nothing, whatever its verdict; empty where it may.
+
+    Args:
+        longest_ps: length of the longest planned run that a must criterion draws on; 0 where there is none.
+    """
+    if protocol.installation_check:
+        return "the protocol declares itself one"
+    if longest_ps >= protocol.least_length_ps * (1 - 1e-9):
+        return ""
+    drawn = f"the longest run that a must criterion draws on takes {longest_ps:g} ps" if longest_ps else NO_RUN
+    return f"{drawn}; below {protocol.least_length_ps:g} ps (least_length_ps) nothing is recommended"
 
 
 def notes_of(

@@ -6,7 +6,7 @@
     proportion  k/n with the exact binomial interval of Clopper and Pearson (1934), Biometrika 26, 404.
     total       the count itself: what happened is known, there is no sampling error. `most_likely` bounds the chance
                 behind it.
-    max         the extreme itself, no interval.
+    max, min    the extreme itself, no interval. A bound on its other side is kept by every sample: see `extremes`.
     same        one number by nature; samples that differ are an error.
 
 Sizes (of errors, of slopes, squares) are skewed to the right, and Student's interval for so few of them ends too low: it
@@ -21,8 +21,11 @@ replicas with a scatter of a third could never fail at the confidence that many 
 bound; the half keeps the error of that end at what it claims for all samples named above.
 
 A single sample of `mean` or `rms` says nothing about its scatter: the interval is infinite, so no bound is decided.
-Samples of different systems or temperatures in one cell are pooled alike; their differences widen the interval, which
-is on the safe side for both PASS and FAIL.
+Neither do identical samples (identical but for rounding): a time to failure that was cut off at the planned length, a run
+that was counted twice. Only where the metric declares that the quantity is `deterministic` is their value known.
+
+Samples of different systems or temperatures in one cell are pooled alike; their differences widen the interval. What a
+mean over conditions may hide is looked for in assess/conditions.py.
 """
 
 from __future__ import annotations
@@ -40,6 +43,8 @@ from mdprotocol.errors import NotMeasurable
 
 EXACT: frozenset[Pool] = frozenset({"total", "max", "min", "same"})
 """Pools without sampling error: one run is enough."""
+ROUNDING = 1e-12
+"""Samples that differ by no more than this share of their size are identical."""
 MOST_REPLICAS = 10_000
 """Beyond this many, more replicas are no practical advice."""
 
@@ -54,7 +59,9 @@ class Estimate:
     high: float
 
 
-def pool(samples: Sequence[float], how: Pool, confidence: float, *, positive: bool = False) -> Estimate:
+def pool(
+    samples: Sequence[float], how: Pool, confidence: float, *, positive: bool = False, deterministic: bool = False
+) -> Estimate:
     """Pool independent samples.
 
     Args:
@@ -62,12 +69,37 @@ def pool(samples: Sequence[float], how: Pool, confidence: float, *, positive: bo
         how: see the head of this module.
         confidence: of the two-sided interval, 0.95 for example.
         positive: the quantity cannot be negative.
+        deterministic: the quantity is the same in every replica by its nature, so that identical samples are its value.
 
     Raises:
-        NotMeasurable: `same`, and the samples differ.
+        NotMeasurable: `same`, and the samples differ; or a count or a share of numbers that are none.
     """
     x = np.asarray(samples, dtype=float)
-    return _mean(x, confidence, positive=positive) if how == "mean" else _POOLS[how](x, confidence)
+    if how == "mean":
+        return _mean(x, confidence, positive=positive, deterministic=deterministic)
+    if how == "rms":
+        return _rms(x, confidence, deterministic=deterministic)
+    return _POOLS[how](x, confidence)
+
+
+def identical(samples: Sequence[float] | np.ndarray) -> bool:
+    """Whether two or more samples are the same but for rounding."""
+    x = np.asarray(samples, dtype=float)
+    return len(x) > 1 and bool(np.ptp(x) <= ROUNDING * np.abs(x).max())
+
+
+def without_scatter(groups: Sequence[Sequence[float]]) -> bool:
+    """Whether replicas show no scatter: those of every condition are identical, and some condition has several.
+
+    Args:
+        groups: the samples of each condition.
+    """
+    return any(len(group) > 1 for group in groups) and all(len(group) == 1 or identical(group) for group in groups)
+
+
+def extremes(samples: Sequence[float]) -> tuple[float, float]:
+    """Least and largest sample: what the bounds on an extreme are judged against, `max` and `min` alike."""
+    return min(samples), max(samples)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -76,15 +108,19 @@ def t_factor(count: float, confidence: float) -> float:
     return float(stats.t.ppf(0.5 + confidence / 2, count - 1)) if count > 1 else math.inf
 
 
-def _mean(x: np.ndarray, confidence: float, *, positive: bool = False) -> Estimate:
-    value = float(x.mean())
-    if len(x) == 1:
-        return Estimate(value, math.inf, -math.inf, math.inf)
-    # Identical samples have no scatter, and rounding in their mean must not invent any.
-    error = 0.0 if np.all(x == x[0]) else float(x.std(ddof=1) / math.sqrt(len(x)))
-    value = float(x[0]) if error == 0 else value
+def _mean(x: np.ndarray, confidence: float, *, positive: bool = False, deterministic: bool = False) -> Estimate:
+    if identical(x) and deterministic:
+        return Estimate(float(x[0]), 0.0, float(x[0]), float(x[0]))
+    if len(x) == 1 or identical(x):
+        return unknown(float(x[0]))
+    value, error = float(x.mean()), float(x.std(ddof=1) / math.sqrt(len(x)))
     low, high = _interval(value, t_factor(len(x), confidence) * error, one_sign(x), positive)
     return Estimate(value, error, low, high)
+
+
+def unknown(value: float) -> Estimate:
+    """A value of which no sample shows the scatter."""
+    return Estimate(value, math.inf, -math.inf, math.inf)
 
 
 def one_sign(x: np.ndarray) -> bool:
@@ -104,11 +140,12 @@ def _interval(value: float, half: float, signed: bool, positive: bool) -> tuple[
     return (near, far) if value > 0 else (-far, -near)
 
 
-def _rms(x: np.ndarray, confidence: float) -> Estimate:
-    square = _mean(x**2, confidence, positive=True)
+def _rms(x: np.ndarray, confidence: float, *, deterministic: bool = False) -> Estimate:
+    square = _mean(x**2, confidence, positive=True, deterministic=deterministic)
     value = math.sqrt(square.value)
     low, high = (math.sqrt(max(0.0, end)) for end in (square.low, square.high))
     error = square.standard_error / (2 * value) if value > 0 else square.standard_error
+    value = abs(float(x[0])) if error in (0, math.inf) else value  # free of the rounding of square and root
     return Estimate(value, error, low, high)
 
 
@@ -146,6 +183,12 @@ def _exact(of: Callable[[np.ndarray], float]) -> Callable[[np.ndarray, float], E
     return pooled
 
 
+def _count(x: np.ndarray) -> float:
+    if (x < 0).any():
+        raise NotMeasurable(f"a count cannot be negative, but one run gave {x.min():g}")
+    return float(x.sum())
+
+
 def _the_same(x: np.ndarray) -> float:
     if not np.all(x == x[0]):
         raise NotMeasurable(f"it should be one number, but lies between {x.min():g} and {x.max():g}")
@@ -153,10 +196,8 @@ def _the_same(x: np.ndarray) -> float:
 
 
 _POOLS: dict[Pool, Callable[[np.ndarray, float], Estimate]] = {
-    "mean": _mean,
-    "rms": _rms,
     "proportion": _proportion,
-    "total": _exact(np.sum),
+    "total": _exact(_count),
     "max": _exact(np.max),
     "min": _exact(np.min),
     "same": _exact(_the_same),
@@ -172,7 +213,7 @@ def samples_to_decide(
         None where no practical number would do.
     """
     x = np.asarray(samples, dtype=float)
-    if how in EXACT or len(x) < 2:
+    if how in EXACT or len(x) < 2 or (how != "proportion" and identical(x)):
         return None
     if how == "proportion":
         return _trials_to_decide(float(x.mean()), len(x), confidence, bound)
@@ -192,7 +233,7 @@ def scatter_to_decide(
 ) -> float | None:
     """Factor below 1 on the scatter with which as many samples as now would exclude `bound`; None where none would."""
     x = np.asarray(samples, dtype=float)
-    if how not in ("mean", "rms") or len(x) < 2:
+    if how not in ("mean", "rms") or len(x) < 2 or identical(x):
         return None
     if how == "rms":
         x, bound, positive = x**2, max(bound, 0.0) ** 2, True

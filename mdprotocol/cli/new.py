@@ -13,6 +13,7 @@ PROTOCOL = """\
 mdprotocol: 1
 name: {name}
 seed: 1
+# Runs this short check the installation: below 5 ps (least_length_ps) nothing is recommended, whatever the verdict.
 models:
   candidate: {{type: ase, calculator: "tblite.ase:TBLite", arguments: {{verbosity: 0}}}}
 reference: {{type: tblite}}

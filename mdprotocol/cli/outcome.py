@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
+from mdprotocol.report import head
 from mdprotocol.verdicts import Decision, ModelVerdict
 
 if TYPE_CHECKING:
@@ -21,21 +23,33 @@ def print_verdicts(finished: Finished) -> None:
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     for verdict in finished.verdicts:
         console.print(_headline(verdict))
-        for reason in verdict.reasons:
-            console.print(Text(f"  {reason}"))
+        for line in head.head(verdict):
+            console.print(Text(f"  {line.text if line.name == 'runs' else line}"))
         for cause in verdict.diagnosis:
             console.print(Text(f"  {cause.criterion}: {cause.cause} ({cause.evidence})"))
         for note in verdict.notes:
             console.print(Text(f"  {note}"))
-        granted = [use.use for use in verdict.recommendations if use.granted and not use.warning]
-        if verdict.recommendations:
-            console.print(Text(f"  recommended for: {', '.join(granted) or 'nothing that the protocol names'}"))
-        for warning in (use for use in verdict.recommendations if use.granted and use.warning):
-            console.print(Text(f"  {warning.use}: {', '.join(warning.because)} failed"))
+        for use in _uses(verdict):
+            console.print(Text(f"  {use}"))
     console.print(Text(f"read {finished.folder / 'verdict.md'}"))
     for problem in finished.problems:
         print(f"mdprotocol: {problem}", file=sys.stderr)
+    checks = [verdict.model for verdict in finished.verdicts if verdict.installation_check]
+    if checks:
+        # Last, where it cannot be missed: what was approved here is no force field.
+        console.print(Text(f"{head.INSTALLATION_CHECK}: nothing is recommended of {', '.join(checks)}"))
 
 
 def _headline(verdict: ModelVerdict) -> Text:
-    return Text.assemble((str(verdict.decision), STYLES[verdict.decision]), f"  {verdict.model}")
+    return Text.assemble((str(verdict.decision), STYLES[verdict.decision]), f"  {head.title(verdict)}")
+
+
+def _uses(verdict: ModelVerdict) -> Iterator[str]:
+    """What the model is recommended for, and the warnings."""
+    granted = [use.use for use in verdict.recommendations if use.granted and not use.warning]
+    if verdict.recommendations:
+        nothing = "nothing" if verdict.installation_check else "nothing that the protocol names"
+        yield f"recommended for: {', '.join(granted) or nothing}"
+    for use in verdict.recommendations:
+        if use.granted and use.warning:
+            yield f"{use.use}: {head.because(use)}"

@@ -24,7 +24,7 @@ from mdprotocol.plan.identity import (
 )
 from mdprotocol.plan.itself import is_reference
 from mdprotocol.plan.metrics import metrics_of
-from mdprotocol.plan.sources import sources_of
+from mdprotocol.plan.sources import STABILITY, sources_of, warn_failures
 from mdprotocol.plan.structures import sound_structure
 from mdprotocol.plan.twice import find_equal_runs, find_pooled_twice
 from mdprotocol.plan.types import Plan, Probe, Run
@@ -58,6 +58,8 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     probes = expand_probes(protocol, registry)
     _inspect(models, base, structures, (*runs, *probes), findings)
     sources = sources_of(protocol, metrics, runs, probes, findings)
+    if STABILITY in registry.names("metrics"):
+        warn_failures(protocol, metrics, runs, findings)
     findings.raise_problems()
     runs, probes = _identified(runs, probes, facts, structures)
     find_equal_runs(protocol, runs, findings)

@@ -22,11 +22,16 @@ from mdprotocol.plan.select import (
 from mdprotocol.plan.types import CriterionSource, Probe, Run
 from mdprotocol.protocol.places import Path
 from mdprotocol.protocol.schema import DIMS, REFERENCE, Criterion, Protocol
+from mdprotocol.verdicts import Level
 
 _NEEDS_INTERVAL = ("mean", "rms", "proportion")
 """Ways of pooling whose uncertainty comes from the spread between replicas."""
 SHOWN = 4
 """Conditions that a message lists."""
+
+
+STABILITY = "stability"
+"""Type of the metric that sees whether a run reached its end."""
 
 
 def sources_of(
@@ -231,6 +236,50 @@ def _warn_single(name: str, criterion: Criterion, pool: str, runs: list[Run], fi
             ("criteria", name),
             "a cell with a single run has no confidence interval; use more replicas, or fewer dims in `per`",
         )
+
+
+def warn_failures(protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run], findings: Findings) -> None:
+    """Warn of runs whose failure no criterion on stability sees, and of must criteria that allow failures in vain."""
+    on_stability = {
+        name: c for name, c in protocol.criteria.items() if metrics[split_quantity(c.metric)[0]].type == STABILITY
+    }
+    watched = {run.id for criterion in on_stability.values() for run in select(runs, criterion)}
+    for simulation in dict.fromkeys(run.simulation for run in runs):
+        own = [run for run in runs if run.simulation == simulation and run.model != REFERENCE]
+        blind = [run for run in own if run.id not in watched]
+        if blind:
+            whose = "its runs" if len(blind) == len(own) else f"its runs of {_conditions(blind)}"
+            findings.warn(
+                ("simulations", simulation.removesuffix(_suffix(protocol, simulation))),
+                f"{simulation}: no criterion on {STABILITY} covers {whose}, so that no number need show when they fail",
+            )
+    for name, criterion in on_stability.items() if protocol.failed_runs is None else ():
+        if criterion.level is Level.MUST and _allows_failures(metrics, criterion):
+            findings.warn(
+                ("criteria", name),
+                "allows failed runs, but a model with a failed run that a must criterion draws on is REJECTED; "
+                "declare those that are tolerated: failed_runs: {max: ..., reason: ...}",
+            )
+
+
+def _conditions(runs: Sequence[Run]) -> str:
+    return ", ".join(dict.fromkeys(f"{run.system} at {run.temperature_K:g} K" for run in runs))
+
+
+def _suffix(protocol: Protocol, simulation: str) -> str:
+    """What a list of time steps has added to a simulation's name."""
+    if simulation in protocol.simulations:
+        return ""
+    return max((simulation[len(name) :] for name in protocol.simulations if simulation.startswith(f"{name}_")), key=len)
+
+
+def _allows_failures(metrics: Mapping[str, Metric], criterion: Criterion) -> bool:
+    """Whether its bound is kept by runs of which some have failed: a count of one, a share below one."""
+    metric_name, quantity = split_quantity(criterion.metric)
+    pool = quantity_of(metrics[metric_name], quantity).pool
+    if pool == "total":
+        return criterion.max is None or criterion.max >= 1
+    return pool == "proportion" and (criterion.min is None or criterion.min < 1)
 
 
 def _warn_itself(protocol: Protocol, models: Sequence[str], findings: Findings) -> None:

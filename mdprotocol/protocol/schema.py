@@ -149,6 +149,15 @@ class Criterion(Section):
         return self
 
 
+class FailedRuns(Section):
+    """How many failed runs a verdict may overlook, of those that `must` criteria draw on; without it, none."""
+
+    max: Annotated[int, Field(ge=1)]
+    """Of one model, over all of its `must` criteria together."""
+    reason: Annotated[str, Field(pattern=r"\S")]
+    """Why they say nothing against a model; the first sentence of the verdict quotes it."""
+
+
 class RecommendedUse(Section):
     """A use granted to a model when everything it requires has passed, or a warning given when something failed."""
 
@@ -229,6 +238,16 @@ class Protocol(Section):
     metrics: dict[Name, SerializeAsAny[Metric]] = {}
     """Metrics with options of their own; any registered metric can be used in a criterion without standing here."""
     criteria: Annotated[dict[Name, Criterion], Field(min_length=1)]
+    dropped: dict[Name, str] = {}
+    """Must criteria of a parent (`extends`) that were removed or lowered, and how; filled in by the program, and shown at
+    the head of every verdict."""
+    failed_runs: FailedRuns | None = None
+    """Failed runs that are tolerated. A model with more of them among the runs that `must` criteria draw on is REJECTED,
+    whatever these criteria measured."""
+    installation_check: bool = False
+    """This protocol checks an installation and no model: it recommends nothing, whatever the verdict."""
+    least_length_ps: Annotated[float, Field(ge=0, le=1e7)] = 5.0
+    """A protocol whose longest run that a `must` criterion draws on is shorter recommends nothing."""
     expectations: dict[Name, Expectation] = {}
     dropped: dict[Name, str] = {}
     """Must criteria of a parent that were dropped or lowered, and how; filled in by the program."""

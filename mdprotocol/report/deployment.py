@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mdprotocol.components import Report
-from mdprotocol.report import numbers, side_by_side
+from mdprotocol.report import head, numbers, side_by_side
 from mdprotocol.report.summary import find
 from mdprotocol.report.tables import Table, length_and_integrator, settings_of
 from mdprotocol.units import FS_PER_NS, SECONDS_PER_DAY
-from mdprotocol.verdicts import ModelVerdict, Outcome
+from mdprotocol.verdicts import ModelVerdict, Outcome, Recommendation
 
 NONE = "none"
 
@@ -80,18 +80,22 @@ def time_step(report: Report, verdict: ModelVerdict) -> float | None:
 
 def _granted(report: Report, verdict: ModelVerdict) -> str:
     granted = [use for use in verdict.recommendations if use.granted and not use.warning]
-    return "; ".join(f"{use.use}: {use.text}".rstrip(".: ") for use in granted) or NONE
+    nothing = f"{NONE}: {head.INSTALLATION_CHECK}" if verdict.installation_check else NONE
+    return "; ".join(f"{use.use}: {use.text}".rstrip(".: ") for use in granted) or nothing
 
 
 def _refused(report: Report, verdict: ModelVerdict) -> str:
     warnings = [use for use in verdict.recommendations if use.warning and use.granted]
     refused = [use for use in verdict.recommendations if not use.warning and not use.granted]
     told = [f"{use.use}: {use.text}".rstrip(".: ") for use in warnings]
-    told += [
-        f"{use.use} (needs {', '.join(use.blocked_by[:3]) or 'more'}{' …' * (len(use.blocked_by) > 3)})"
-        for use in refused
-    ]
+    told += [f"{use.use} ({_obstacle(use, verdict)})" for use in refused]
     return "; ".join([*told, "anything not listed here"])
+
+
+def _obstacle(use: Recommendation, verdict: ModelVerdict) -> str:
+    if verdict.installation_check:
+        return head.INSTALLATION_CHECK
+    return use.reason or f"needs {', '.join(use.blocked_by[:3]) or 'more'}{' …' * (len(use.blocked_by) > 3)}"
 
 
 def _systems(report: Report, verdict: ModelVerdict) -> str:

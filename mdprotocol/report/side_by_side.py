@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mdprotocol.components import Report, RunRow
-from mdprotocol.report import numbers
+from mdprotocol.report import head, numbers
 from mdprotocol.report.summary import CELL, find
 from mdprotocol.report.tables import LEVELS, Table, by_level, value_of
 from mdprotocol.verdicts import CriterionResult, Level, Measurement, ModelVerdict, Outcome
@@ -28,6 +28,10 @@ def uses(verdict: ModelVerdict) -> str:
     """Uses that the rules grant, and warnings that they give."""
     granted = [use for use in verdict.recommendations if use.granted]
     return ", ".join([use.use for use in granted if not use.warning] + [use.use for use in granted if use.warning])
+
+
+def _no_use(verdict: ModelVerdict) -> str:
+    return f"none: {head.INSTALLATION_CHECK}" if verdict.installation_check else "none"
 
 
 def passed(criteria: Sequence[CriterionResult]) -> str:
@@ -93,7 +97,7 @@ def _worst_of(quantity: str, dims: set[str] | None = None) -> Fact:
 
 FACTS: Mapping[str, Fact] = {
     "decision": lambda report, verdict: str(verdict.decision),
-    "recommended use": lambda report, verdict: uses(verdict) or "none",
+    "recommended use": lambda report, verdict: uses(verdict) or _no_use(verdict),
     "must criteria passed": lambda report, verdict: passed(at_level(verdict, Level.MUST)),
     "should criteria passed": lambda report, verdict: passed(at_level(verdict, Level.SHOULD)),
     "nice criteria passed": lambda report, verdict: passed(at_level(verdict, Level.NICE)),

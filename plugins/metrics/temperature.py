@@ -43,7 +43,8 @@ class Temperature(Metric):
         "fluctuation": Quantity("K", "standard deviation of the kinetic temperature in time"),
         "standard_error": Quantity("K", "standard error of the mean temperature within a run", "rms"),
         "start_percent": Quantity("%", "kinetic temperature of the first frame minus target, relative to the target"),
-        "expected": Quantity("K", "mean kinetic temperature that equipartition leaves"),
+        # From the target and the plan alone: no replica, and no model, can change it.
+        "expected": Quantity("K", "mean kinetic temperature that equipartition leaves", deterministic=True),
         "unexpected_percent": Quantity("%", "mean kinetic temperature minus expectation, relative to the target"),
     }
 

@@ -9,9 +9,11 @@ from mdprotocol.api import (
     Figure,
     Level,
     ModelVerdict,
+    Outcome,
     Report,
     RunRow,
     deployment,
+    head,
     numbers,
     side_by_side,
     summary,
@@ -72,7 +74,8 @@ def document(report: Report, *, complete: bool = False) -> Iterator[Block]:
 def decisions(report: Report) -> Iterator[Block]:
     """One banner a model with its recommended uses."""
     for verdict in report.verdicts:
-        yield Banner(str(verdict.decision), verdict.model, _sentence(verdict))
+        yield Banner(str(verdict.decision), head.title(verdict), _sentence(verdict))
+        yield Bullets(tuple((line.name, f"{line.text}.") for line in head.remarks(verdict)))
         if verdict.recommendations:
             yield Bullets(tuple(_uses(verdict)))
     if not report.verdicts:
@@ -114,8 +117,8 @@ def deployment_guide(report: Report) -> Iterator[Block]:
 
 
 def _sentence(verdict: ModelVerdict) -> str:
-    text = "; ".join(verdict.reasons).rstrip(".") or MEANING[verdict.decision]
-    return f"{text[:1].upper()}{text[1:]}."
+    meaning = MEANING[verdict.decision]
+    return head.sentence(verdict) or f"{meaning[:1].upper()}{meaning[1:]}."
 
 
 def _uses(verdict: ModelVerdict) -> Iterator[tuple[str, str]]:
@@ -123,10 +126,15 @@ def _uses(verdict: ModelVerdict) -> Iterator[tuple[str, str]]:
     for use in verdict.recommendations:
         if use.warning:
             if use.granted:
-                yield use.use, f"because {', '.join(use.because)} failed. {use.text}".strip()
+                yield use.use, f"because {head.because(use)}. {use.text}".strip()
             continue
-        blocked = ", ".join(f"{name} ({outcomes.get(name, 'NOT MEASURED')})" for name in use.blocked_by)
-        state = "recommended." if use.granted else f"not recommended: {blocked or 'its requirements are not met'}."
+        open_ones = {name: outcomes.get(name, str(Outcome.NOT_MEASURED)) for name in use.blocked_by}
+        blocked = ", ".join(f"{name} ({outcome})" for name, outcome in open_ones.items() if outcome != Outcome.PASS)
+        if verdict.installation_check:
+            why = head.INSTALLATION_CHECK
+        else:
+            why = "; ".join(filter(None, (use.reason, blocked))) or "its requirements are not met"
+        state = "recommended." if use.granted else f"not recommended: {why}."
         yield use.use, f"{state} {use.text}".strip() if use.granted else state
 
 

@@ -6,10 +6,13 @@
     models           a list of
         model, decision, reasons, notes
         runs             {planned, completed, failed, missing}
-        recommendations  [{use, granted, blocked_by, text, warning, because}]
+        recommendations  [{use, granted, blocked_by, text, warning, because, reason}]; reason: what else decided
+                         (failed runs, a check of the installation), else empty
         diagnosis        [{criterion, cause, evidence}]
         criteria         [{name, level, description, quantity, units, minimum, maximum, outcome, reason, cells}]
             cells            worst first: a measurement, and {outcome, advice}
+        installation_check  why nothing is recommended: this is a check of the installation; empty where it is not
+        dropped          must criteria that were not applied, each with the reason in one sentence
     expectations     [{name, metric, of, to, minimum, maximum, measured, outcome, by_system}]: ratios between models
     runs             [{run, model, system, simulation, temperature_K, replica, outcome, failure, time_ps}]
     measurements     [{quantity, units, where, value, standard_error, low, high, confidence, samples, runs, reason}]
@@ -67,6 +70,8 @@ def _model(verdict: ModelVerdict) -> dict[str, Any]:
         "recommendations": [dataclasses.asdict(use) for use in verdict.recommendations],
         "diagnosis": [dataclasses.asdict(found) for found in verdict.diagnosis],
         "criteria": [_criterion(criterion) for criterion in verdict.criteria],
+        "installation_check": verdict.installation_check,
+        "dropped": list(verdict.dropped),
     }
 
 

@@ -1,5 +1,9 @@
 """junit.xml: the verdict as CI systems read it; a suite a model, a test case a criterion.
 
+The head of the verdict is in the properties of a suite, those of one name on a line each. Where nothing else of a
+REJECTED or UNDECIDED model is not a success, its decision is a test case of its own: failed runs, a criterion that was
+dropped.
+
 PASS, nice or not          the test case succeeds
 FAIL, INCONCLUSIVE         <failure type="FAIL"> or type="INCONCLUSIVE"
 NOT MEASURED               <error type="NOT MEASURED">
@@ -12,7 +16,19 @@ from collections.abc import Mapping
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from mdprotocol.api import CriterionResult, Level, ModelVerdict, Outcome, Report, Reporter, escape, numbers, tables
+from mdprotocol.api import (
+    CriterionResult,
+    Decision,
+    Level,
+    ModelVerdict,
+    Outcome,
+    Report,
+    Reporter,
+    escape,
+    head,
+    numbers,
+    tables,
+)
 
 
 class JunitReporter(Reporter):
@@ -31,6 +47,7 @@ class JunitReporter(Reporter):
 def suite(report: Report, verdict: ModelVerdict) -> ET.Element:
     """The suite of one model."""
     cases = [case(report, verdict, criterion) for criterion in verdict.criteria]
+    cases += _decision(report, verdict, cases)
     counts = {
         "tests": len(cases),
         "failures": sum(c.find("failure") is not None for c in cases),
@@ -40,10 +57,31 @@ def suite(report: Report, verdict: ModelVerdict) -> ET.Element:
     attributes = {"name": escape.xml(verdict.model), **{name: str(count) for name, count in counts.items()}}
     element = ET.Element("testsuite", attributes)
     properties = ET.SubElement(element, "properties")
-    for name, value in (("decision", str(verdict.decision)), ("seed", str(report.provenance.get("seed", "")))):
+    for name, value in _properties(report, verdict).items():
         ET.SubElement(properties, "property", {"name": name, "value": escape.xml(value)})
     element.extend(cases)
     return element
+
+
+def _properties(report: Report, verdict: ModelVerdict) -> dict[str, str]:
+    """The decision, the seed, and every line of the verdict's head by its name (`reason` for the reasons)."""
+    found = {"decision": str(verdict.decision), "seed": str(report.provenance.get("seed", ""))}
+    for line in head.head(verdict):
+        name = line.name.replace(" ", "_") or "reason"
+        found[name] = f"{found[name]}\n{line.text}" if name in found else line.text
+    return found
+
+
+def _decision(report: Report, verdict: ModelVerdict, cases: list[ET.Element]) -> list[ET.Element]:
+    """A test case for a decision that no criterion's shows, or a CI would see a model that is not APPROVED as sound."""
+    unsound = any(c.find(kind) is not None for c in cases for kind in ("failure", "error"))
+    if verdict.decision is Decision.APPROVED or unsound or not verdict.reasons:
+        return []
+    classname = escape.xml(f"{report.name}.{verdict.model}")
+    element = ET.Element("testcase", {"classname": classname, "name": "decision"})
+    message = escape.xml(f"{verdict.decision}: {head.sentence(verdict)}")
+    ET.SubElement(element, "failure", {"type": str(verdict.decision), "message": message})
+    return [element]
 
 
 def case(report: Report, verdict: ModelVerdict, criterion: CriterionResult) -> ET.Element:

@@ -71,7 +71,8 @@ class Level(Metric):
     type: Literal["level"] = "level"
     needs: ClassVar = frozenset({"signal"})
     quantities: ClassVar = {name: Quantity("eV", f"signal, {name}", name) for name in POOLS} | {
-        "by_element": Quantity("eV", "signal by element")
+        "by_element": Quantity("eV", "signal by element"),
+        "fixed": Quantity("eV", "signal, the same in every replica", deterministic=True),
     }
 
     def measure(self, run: xr.Dataset) -> Values:
@@ -80,7 +81,7 @@ class Level(Metric):
             raise NotMeasurable("99 is no number")
         if value == 98:
             raise ZeroDivisionError("a fault of the metric")
-        found: dict[str, Any] = dict.fromkeys(POOLS, value)
+        found: dict[str, Any] = dict.fromkeys((*POOLS, "fixed"), value)
         elements = str(run.attrs.get("elements", "")).split()
         if elements:
             values = [value + k for k in range(len(elements))]

@@ -11,16 +11,27 @@ from mdprotocol.verdicts import Decision
 LOW = {"low": {"level": "must", "metric": "level.mean", "max": 1}}
 CLOSE = {"close": {"level": "must", "metric": "difference.signed", "min": -1, "max": 1}}
 USES = {
-    "recommendations": [{"use": "production MD", "requires": ["must"]}, {"use": "both", "requires": ["low", "close"]}]
+    "least_length_ps": 0,
+    "recommendations": [{"use": "production MD", "requires": ["must"]}, {"use": "both", "requires": ["low", "close"]}],
 }
 
 
 def test_criteria_on_a_comparison_with_itself_do_not_apply(world, spread) -> None:
-    verdict = world(LOW | CLOSE, reference="student", extra=USES).fill(spread(0.5, 0.01)).judge()
+    nice = {"close": CLOSE["close"] | {"level": "nice"}}
+    verdict = world(LOW | nice, reference="student", extra=USES).fill(spread(0.5, 0.01)).judge()
     assert verdict.decision is Decision.APPROVED
+    assert verdict.dropped == ()
     assert [result.name for result in verdict.criteria] == ["low"]
     assert verdict.notes[0] == f"{ITSELF}; not applied: close"
     assert [use.granted for use in verdict.recommendations] == [True, True]
+
+
+def test_a_must_criterion_that_does_not_apply_leaves_it_undecided(world, spread) -> None:
+    verdict = world(LOW | CLOSE, reference="student", extra=USES).fill(spread(0.5, 0.01)).judge()
+    assert verdict.decision is Decision.UNDECIDED
+    assert "close" in verdict.reasons[0]
+    assert verdict.dropped == (f"close: {ITSELF}",)
+    assert [(use.granted, use.blocked_by) for use in verdict.recommendations] == [(False, ("close",))] * 2
 
 
 def test_nothing_but_comparisons_with_itself_leaves_it_undecided(world, spread) -> None:

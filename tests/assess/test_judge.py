@@ -10,6 +10,8 @@ from mdprotocol.components import Quantity
 from mdprotocol.verdicts import Decision, Outcome
 
 MUST_BELOW_1 = {"low": {"level": "must", "metric": "level.mean", "max": 1}}
+LONG_ENOUGH = {"least_length_ps": 0}
+"""The runs of these tests take 1 ps; a use may be recommended all the same."""
 
 
 def test_a_model_well_inside_its_bound_is_approved(world, spread):
@@ -71,9 +73,10 @@ def test_one_unmeasured_run_among_many_keeps_the_cell_from_passing(world, value)
     assert verdict.decision is Decision.UNDECIDED
 
 
-def test_a_failure_outweighs_a_missing_run(world):
+def test_a_failure_outweighs_a_missing_run(world, spread):
     made = world()
-    verdict = made.fill(lambda run: None if run.system == "water" else 5.0).judge()
+    five = spread(5.0, 0.01)
+    verdict = made.fill(lambda run: None if run.system == "water" else five(run)).judge()
     assert [cell.outcome for cell in verdict.criteria[0].cells] == [Outcome.FAIL] * 2 + [Outcome.NOT_MEASURED] * 2
     assert verdict.decision is Decision.REJECTED
     assert verdict.runs_missing == 8
@@ -87,13 +90,14 @@ def test_the_deciding_cell_comes_first(world):
 
 
 def test_a_value_on_the_bound_passes(world):
-    assert world().fill(lambda run: 1.0).judge().decision is Decision.APPROVED
+    criteria = {"low": MUST_BELOW_1["low"] | {"metric": "level.fixed"}}
+    assert world(criteria).fill(lambda run: 1.0).judge().decision is Decision.APPROVED
 
 
 @pytest.mark.parametrize(("value", "outcome"), [(0.0, Outcome.FAIL), (2.0, Outcome.PASS), (5.0, Outcome.FAIL)])
-def test_both_bounds_count(world, value, outcome):
+def test_both_bounds_count(world, spread, value, outcome):
     criteria = {"between": {"level": "must", "metric": "level.mean", "min": 1, "max": 3}}
-    assert world(criteria).fill(lambda run: value).judge().criteria[0].outcome is outcome
+    assert world(criteria).fill(spread(value, 0.01)).judge().criteria[0].outcome is outcome
 
 
 def test_a_failure_over_many_cells_must_be_clearer_than_in_one(world, spread):
@@ -128,14 +132,14 @@ def test_an_unknown_quantity_is_not_measured(world, metric):
     assert verdict.criteria[0].outcome is Outcome.NOT_MEASURED
 
 
-def test_without_a_must_criterion_nobody_is_approved(world):
+def test_without_a_must_criterion_nobody_is_approved(world, spread):
     criteria = {"low": MUST_BELOW_1["low"] | {"level": "should"}}
-    verdict = world(criteria).fill(lambda run: 0.0).judge()
+    verdict = world(criteria).fill(spread(0.0, 0.01)).judge()
     assert verdict.criteria[0].outcome is Outcome.PASS
     assert verdict.decision is Decision.UNDECIDED
 
 
-def test_should_and_nice_do_not_decide_but_limit_the_uses(world):
+def test_should_and_nice_do_not_decide_but_limit_the_uses(world, spread):
     criteria = MUST_BELOW_1 | {
         "lower": {"level": "should", "metric": "level.mean", "max": 0.1},
         "lowest": {"level": "nice", "metric": "level.mean", "max": 0.01},
@@ -145,7 +149,7 @@ def test_should_and_nice_do_not_decide_but_limit_the_uses(world):
         {"use": "some", "requires": ["low"]},
         {"use": "misspelt", "requires": ["lwo"]},
     ]
-    verdict = world(criteria, extra={"recommendations": uses}).fill(lambda run: 0.5).judge()
+    verdict = world(criteria, extra=LONG_ENOUGH | {"recommendations": uses}).fill(spread(0.5, 0.01)).judge()
     assert verdict.decision is Decision.APPROVED
     assert [(r.use, r.granted, r.blocked_by) for r in verdict.recommendations] == [
         ("all", False, ("lower",)),
@@ -155,9 +159,10 @@ def test_should_and_nice_do_not_decide_but_limit_the_uses(world):
 
 
 @pytest.mark.parametrize(("value", "warned"), [(0.5, ()), (2.0, ("low",))])
-def test_a_warning_is_given_where_something_failed(world, value, warned):
+def test_a_warning_is_given_where_something_failed(world, spread, value, warned):
     uses = [{"use": "not for MD", "if_failed": ["must"]}, {"use": "MD", "requires": ["must"]}]
-    verdict = world(MUST_BELOW_1, extra={"recommendations": uses}).fill(lambda run: value).judge()
+    made = world(MUST_BELOW_1, extra=LONG_ENOUGH | {"recommendations": uses})
+    verdict = made.fill(spread(value, 0.01)).judge()
     warning, use = verdict.recommendations
     assert (warning.warning, warning.granted, warning.because) == (True, bool(warned), warned)
     assert use.granted is not warning.granted
@@ -169,13 +174,14 @@ def test_a_criterion_that_is_open_neither_grants_nor_warns(world):
     assert [use.granted for use in verdict.recommendations] == [False, False]
 
 
-def test_elements_become_cells_and_a_missing_one_is_noticed(world):
+def test_elements_become_cells_and_a_missing_one_is_noticed(world, spread):
     criteria = {"low": {"level": "must", "metric": "level.by_element", "max": 1}}
     made = world(criteria)
-    made.fill(lambda run: 0.0, elements="H O")
+    below_zero = spread(-0.1, 0.01)
+    made.fill(below_zero, elements="H O")
     for run in made.runs:
         if run.system == "methane":
-            made.write(run, 0.0, elements="H C")
+            made.write(run, below_zero(run), elements="H C")
     cells = made.judge().criteria[0].cells
     found = {(c.measurement.where["system"], c.measurement.where["element"]) for c in cells}
     assert found == {("water", "H"), ("water", "O"), ("methane", "H"), ("methane", "C")}
@@ -186,11 +192,12 @@ def test_elements_become_cells_and_a_missing_one_is_noticed(world):
     assert "element O" in worst.measurement.reason
 
 
-def test_the_references_own_runs_are_not_judged(world):
+def test_the_references_own_runs_are_not_judged(world, spread):
     simulation = {"reference_trajectory": True}
     made = world({"close": {"level": "must", "metric": "difference.signed", "max": 1}})
     made.extra = _with_reference(made, simulation)
-    made.fill(lambda run: 40.0 if run.model == "reference" else 40.5)
+    offset = spread(40.5, 0.125)
+    made.fill(lambda run: 40.0 if run.model == "reference" else offset(run))
     verdict = made.judge()
     assert verdict.runs_planned == 16
     assert verdict.criteria[0].worst.measurement.value == 0.5

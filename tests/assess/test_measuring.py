@@ -200,8 +200,8 @@ def test_each_quantity_has_its_units_in_the_file(world):
     assert dataset["level.mean"].dims == ("model", "system", "simulation", "temperature", "replica")
 
 
-def test_an_edited_threshold_needs_no_run_files(world):
-    found = world().fill(lambda run: 0.5).measure()
+def test_an_edited_threshold_needs_no_run_files(world, spread):
+    found = world().fill(spread(0.5, 0.01)).measure()
     strict = world({"low": {"level": "must", "metric": "level.mean", "max": 0.1}})
     for run in strict.runs:
         strict.folder.path(run.path).unlink()

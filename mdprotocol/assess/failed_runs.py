@@ -1,0 +1,89 @@
+"""Failed runs behind a verdict: a run that blew up is data, whatever was measured before it did.
+
+Every planned run that a criterion's `where` selects is a run that it draws on, whether its number notices a failure or
+not: the momentum of a molecule that flies apart is conserved to the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mdprotocol.assess.measurements import Measurements
+from mdprotocol.assess.places import Place
+from mdprotocol.components import Metric, ProbeMetric
+from mdprotocol.plan import Run, select, split_quantity
+from mdprotocol.protocol.schema import Criterion, Protocol
+from mdprotocol.verdicts import Level
+
+
+@dataclass(frozen=True)
+class FailedRuns:
+    """The runs that one model's criteria draw on, and those of them that failed.
+
+    Attributes:
+        drawn: ids of the runs of each criterion, in the order of the plan.
+        failed: ids of all failed runs of the model.
+        must: names of the must criteria.
+        tolerated: number of failed runs that the protocol tolerates; and why.
+    """
+
+    drawn: Mapping[str, tuple[str, ...]]
+    failed: frozenset[str]
+    must: tuple[str, ...]
+    tolerated: int = 0
+    why: str = ""
+
+    def among(self, names: Sequence[str]) -> list[str]:
+        """Failed runs that any of these criteria draws on."""
+        runs = dict.fromkeys(run for name in names for run in self.drawn.get(name, ()))
+        return [run for run in runs if run in self.failed]
+
+    def too_many(self, names: Sequence[str]) -> list[str]:
+        """Those of the criteria that draw on failed runs, where together these are more than the protocol tolerates."""
+        if len(self.among(names)) <= self.tolerated:
+            return []
+        return [name for name in names if self.among([name])]
+
+    @property
+    def rejects(self) -> str:
+        """Why no number can save the model; empty where failed runs do not decide."""
+        if not self.too_many(self.must):
+            return ""
+        failed = self.among(self.must)
+        first = f"the first is {failed[0]}" if len(failed) > 1 else failed[0]
+        limit = f"; the protocol tolerates {self.tolerated}: {self.why}" if self.tolerated else ""
+        return f"{self._share} ({first}{limit})"
+
+    @property
+    def overlooked(self) -> str:
+        """What was tolerated, for the first sentence of the verdict; empty where no run failed, or too many."""
+        if self.rejects or not self.among(self.must):
+            return ""
+        return f"{self._share}, tolerated by the protocol (at most {self.tolerated}: {self.why})"
+
+    @property
+    def _share(self) -> str:
+        count = len({run for name in self.must for run in self.drawn[name]})
+        return f"{len(self.among(self.must))} of {count} runs that must criteria draw on failed"
+
+
+def failed_runs(
+    protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run], measurements: Measurements
+) -> FailedRuns:
+    """The failed runs behind each criterion.
+
+    Args:
+        runs: everything planned for one model.
+    """
+    criteria = protocol.criteria
+    drawn = {name: tuple(run.id for run in drawn_on(c, metrics, runs)) for name, c in criteria.items()}
+    failed = frozenset(run.id for run in runs if measurements.run_outcomes.get(Place.of(run)) == "failed")
+    must = tuple(name for name, criterion in criteria.items() if criterion.level is Level.MUST)
+    allowed = protocol.failed_runs
+    return FailedRuns(drawn, failed, must, allowed.max if allowed else 0, allowed.reason if allowed else "")
+
+
+def drawn_on(criterion: Criterion, metrics: Mapping[str, Metric], runs: Sequence[Run]) -> list[Run]:
+    """Runs that a criterion speaks about; none where its metric examines the model itself."""
+    return [] if isinstance(metrics.get(split_quantity(criterion.metric)[0]), ProbeMetric) else select(runs, criterion)
