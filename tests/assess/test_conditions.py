@@ -14,7 +14,7 @@ from mdprotocol.protocol.schema import Criterion
 from mdprotocol.verdicts import Decision, Level, Outcome
 
 CONDITIONS = [(system, kelvin) for system in ("water", "methane", "alanine") for kelvin in (100.0, 300.0, 500.0)]
-TRIALS = 1000
+TRIALS = 300
 
 
 def judged_cell(values, how="mean", most=1.0, least=None, positive=False) -> CellTest:
