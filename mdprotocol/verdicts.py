@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+INSTALLATION_CHECK = "check of the installation"
+"""What a verdict is called that recommends nothing, because its runs are too short or its protocol says so."""
+
 
 class Outcome(StrEnum):
     """Outcome of a criterion."""

@@ -49,7 +49,7 @@ from mdprotocol.plan.itself import left_out_note, without
 from mdprotocol.plan.twice import pooled_twice
 from mdprotocol.protocol.schema import Criterion, Protocol, RecommendedUse
 from mdprotocol.units import FS_PER_PS
-from mdprotocol.verdicts import CellResult, CriterionResult, Level, ModelVerdict, Outcome
+from mdprotocol.verdicts import INSTALLATION_CHECK, CellResult, CriterionResult, Level, ModelVerdict, Outcome
 
 BADNESS = (Outcome.FAIL, Outcome.NOT_MEASURED, Outcome.INCONCLUSIVE, Outcome.PASS)
 
@@ -91,6 +91,7 @@ def _judge_model(
     deciding = [draft.criterion for draft in drafts if draft.criterion.level is Level.MUST]
     longest = max((_length_ps(run) for c in deciding for run in drawn_on(c, metrics, planned)), default=0.0)
     too_small = installation_check(protocol, longest)
+    refused = f"{INSTALLATION_CHECK}: {too_small}" if too_small else ""
     tested = max(
         (level.tests for d in drafts if d.criterion.level is Level.MUST for level in levels[d.name]), default=0
     )
@@ -99,7 +100,7 @@ def _judge_model(
         decision=decision,
         reasons=tuple(reasons),
         criteria=tuple(results),
-        recommendations=tuple(recommend(_uses(protocol, dropped, itself), results, failed, itself, too_small)),
+        recommendations=tuple(recommend(_uses(protocol, dropped, itself), results, failed, itself, refused)),
         runs_planned=len(planned),
         runs_completed=outcomes.count("completed"),
         runs_failed=outcomes.count("failed"),

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mdprotocol.report import head
-from mdprotocol.verdicts import Decision, ModelVerdict
+from mdprotocol.verdicts import INSTALLATION_CHECK, Decision, ModelVerdict
 
 if TYPE_CHECKING:
     from mdprotocol.app import Finished
@@ -37,7 +37,7 @@ def print_verdicts(finished: Finished) -> None:
     checks = [verdict.model for verdict in finished.verdicts if verdict.installation_check]
     if checks:
         # Last, where it cannot be missed: what was approved here is no force field.
-        console.print(Text(f"{head.INSTALLATION_CHECK}: nothing is recommended of {', '.join(checks)}"))
+        console.print(Text(f"{INSTALLATION_CHECK}: nothing is recommended of {', '.join(checks)}"))
 
 
 def _headline(verdict: ModelVerdict) -> Text:

@@ -1,7 +1,7 @@
 """A deployment guide that follows from the verdict: what each model may be used for, under which conditions it held.
 
 Nothing here is opinion. Uses and warnings are the protocol's rules (`recommendations`); a condition held where every
-criterion that was judged in it has passed; a time step is advised where the condition that used it held.
+criterion that was judged in it has passed and no run failed; a time step is advised where the condition that used it held.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mdprotocol.components import Report
-from mdprotocol.report import head, numbers, side_by_side
+from mdprotocol.report import numbers, side_by_side
 from mdprotocol.report.summary import find
 from mdprotocol.report.tables import Table, length_and_integrator, settings_of
 from mdprotocol.units import FS_PER_NS, SECONDS_PER_DAY
-from mdprotocol.verdicts import ModelVerdict, Outcome, Recommendation
+from mdprotocol.verdicts import INSTALLATION_CHECK, ModelVerdict, Outcome, Recommendation
 
 NONE = "none"
 
@@ -45,16 +45,23 @@ def _condition(report: Report, simulation: str) -> tuple[str, ...]:
     rows = [row for row in report.runs if row.simulation == simulation]
     systems = ", ".join(dict.fromkeys(row.system for row in rows))
     kelvin = ", ".join(f"{t:g}" for t in sorted({row.temperature_K for row in rows})) + " K"
-    held = (_held(verdict, simulation) for verdict in report.verdicts)
+    held = (_held(report, verdict, simulation) for verdict in report.verdicts)
     return (simulation, systems, kelvin, *length_and_integrator(report, simulation), *held)
 
 
-def _held(verdict: ModelVerdict, simulation: str) -> str:
+def _held(report: Report, verdict: ModelVerdict, simulation: str) -> str:
     outcomes = judged_in(verdict, simulation)
-    if not outcomes:
-        return "nothing judged"
+    failed, planned = failed_in(report, verdict, simulation)
+    lost = [f"{failed} of {planned} runs failed"] if failed else []
     open_ones = [f"{name} {outcome}" for name, outcome in outcomes.items() if outcome is not Outcome.PASS]
-    return "; ".join(open_ones) or f"held: {len(outcomes)} of {len(outcomes)} criteria"
+    held = f"held: {len(outcomes)} of {len(outcomes)} criteria" if outcomes else "nothing judged"
+    return "; ".join([*lost, *open_ones]) or held
+
+
+def failed_in(report: Report, verdict: ModelVerdict, simulation: str) -> tuple[int, int]:
+    """Failed runs of a model in one simulation, and all of them."""
+    own = [row for row in report.runs if row.model == verdict.model and row.simulation == simulation]
+    return sum(row.outcome == "failed" for row in own), len(own)
 
 
 def judged_in(verdict: ModelVerdict, simulation: str) -> dict[str, Outcome]:
@@ -69,10 +76,12 @@ def judged_in(verdict: ModelVerdict, simulation: str) -> dict[str, Outcome]:
 
 
 def time_step(report: Report, verdict: ModelVerdict) -> float | None:
-    """The largest time step (fs) of a simulation in which every criterion has passed."""
+    """The largest time step (fs) of a simulation in which every criterion has passed and no run failed."""
     found = []
     for simulation in dict.fromkeys(row.simulation for row in report.runs if row.model == verdict.model):
         outcomes, settings = judged_in(verdict, simulation), settings_of(report, simulation)
+        if failed_in(report, verdict, simulation)[0]:
+            continue
         if settings is not None and outcomes and all(outcome is Outcome.PASS for outcome in outcomes.values()):
             found.append(settings[0])
     return max(found, default=None)
@@ -80,7 +89,7 @@ def time_step(report: Report, verdict: ModelVerdict) -> float | None:
 
 def _granted(report: Report, verdict: ModelVerdict) -> str:
     granted = [use for use in verdict.recommendations if use.granted and not use.warning]
-    nothing = f"{NONE}: {head.INSTALLATION_CHECK}" if verdict.installation_check else NONE
+    nothing = f"{NONE}: {INSTALLATION_CHECK}" if verdict.installation_check else NONE
     return "; ".join(f"{use.use}: {use.text}".rstrip(".: ") for use in granted) or nothing
 
 
@@ -88,13 +97,11 @@ def _refused(report: Report, verdict: ModelVerdict) -> str:
     warnings = [use for use in verdict.recommendations if use.warning and use.granted]
     refused = [use for use in verdict.recommendations if not use.warning and not use.granted]
     told = [f"{use.use}: {use.text}".rstrip(".: ") for use in warnings]
-    told += [f"{use.use} ({_obstacle(use, verdict)})" for use in refused]
+    told += [f"{use.use} ({_obstacle(use)})" for use in refused]
     return "; ".join([*told, "anything not listed here"])
 
 
-def _obstacle(use: Recommendation, verdict: ModelVerdict) -> str:
-    if verdict.installation_check:
-        return head.INSTALLATION_CHECK
+def _obstacle(use: Recommendation) -> str:
     return use.reason or f"needs {', '.join(use.blocked_by[:3]) or 'more'}{' …' * (len(use.blocked_by) > 3)}"
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mdprotocol.verdicts import ModelVerdict, Recommendation
-
-INSTALLATION_CHECK = "check of the installation"
+from mdprotocol.verdicts import INSTALLATION_CHECK, ModelVerdict, Recommendation
 
 
 @dataclass(frozen=True)

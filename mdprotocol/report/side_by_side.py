@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mdprotocol.components import Report, RunRow
-from mdprotocol.report import head, numbers
+from mdprotocol.report import numbers
 from mdprotocol.report.summary import CELL, find
 from mdprotocol.report.tables import LEVELS, Table, by_level, value_of
-from mdprotocol.verdicts import CriterionResult, Level, Measurement, ModelVerdict, Outcome
+from mdprotocol.verdicts import INSTALLATION_CHECK, CriterionResult, Level, Measurement, ModelVerdict, Outcome
 
 TIME = "inference_time.median_ms"
 
@@ -31,7 +31,7 @@ def uses(verdict: ModelVerdict) -> str:
 
 
 def _no_use(verdict: ModelVerdict) -> str:
-    return f"none: {head.INSTALLATION_CHECK}" if verdict.installation_check else "none"
+    return f"none: {INSTALLATION_CHECK}" if verdict.installation_check else "none"
 
 
 def passed(criteria: Sequence[CriterionResult]) -> str:

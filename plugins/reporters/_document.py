@@ -130,10 +130,7 @@ def _uses(verdict: ModelVerdict) -> Iterator[tuple[str, str]]:
             continue
         open_ones = {name: outcomes.get(name, str(Outcome.NOT_MEASURED)) for name in use.blocked_by}
         blocked = ", ".join(f"{name} ({outcome})" for name, outcome in open_ones.items() if outcome != Outcome.PASS)
-        if verdict.installation_check:
-            why = head.INSTALLATION_CHECK
-        else:
-            why = "; ".join(filter(None, (use.reason, blocked))) or "its requirements are not met"
+        why = "; ".join(filter(None, (use.reason, blocked))) or "its requirements are not met"
         state = "recommended." if use.granted else f"not recommended: {why}."
         yield use.use, f"{state} {use.text}".strip() if use.granted else state
 

@@ -24,7 +24,7 @@ def test_what_declares_itself_a_check_recommends_nothing(world, spread):
     assert verdict.decision is Decision.APPROVED
     assert verdict.installation_check == "the protocol declares itself one"
     assert [use.granted for use in verdict.recommendations] == [False, False]
-    assert verdict.recommendations[0].reason == verdict.installation_check
+    assert verdict.recommendations[0].reason == f"check of the installation: {verdict.installation_check}"
 
 
 @pytest.mark.parametrize(

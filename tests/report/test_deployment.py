@@ -66,3 +66,19 @@ def test_a_condition_that_nothing_judges_is_not_said_to_hold():
         if c[0] == "unjudged"
     ]
     assert found[-1] == "nothing judged"
+
+
+def test_a_condition_with_failed_runs_has_not_held_whatever_passed():
+    """Every criterion passed, and none of them sees that a run blew up."""
+    verdict, found = reports.sound_verdict()
+    blown = reports.report([verdict], reports.rows("original", failed=(3,)), found)
+    assert dict(zip(*_columns(blown), strict=True))["original"] == "1 of 18 runs failed"
+    assert deployment.time_step(blown, verdict) is None
+    sound = reports.sound_report()
+    assert dict(zip(*_columns(sound), strict=True))["original"].startswith("held: ")
+    assert deployment.time_step(sound, verdict) == 0.5
+
+
+def _columns(report):
+    table = deployment.conditions(report)
+    return table.columns, table.rows[0]

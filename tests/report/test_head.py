@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from mdprotocol.report.head import INSTALLATION_CHECK, head, remarks, sentence, title
+from mdprotocol.report.head import head, remarks, sentence, title
 from mdprotocol.testing.reports import sound_verdict, troubled_verdict
-from mdprotocol.verdicts import Decision, ModelVerdict
+from mdprotocol.verdicts import INSTALLATION_CHECK, Decision, ModelVerdict
 
 
 def test_failed_runs_are_always_counted() -> None:
