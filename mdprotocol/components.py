@@ -560,8 +560,6 @@ class Report:
     """Run id -> its dataset (lazy)."""
     command: str = ""
     """Command that reproduces the results."""
-    changed: Sequence[str] = ()
-    """Criteria that differ from those that stood when the data was made: `drift.max 1 → 1e9`."""
     figures: Callable[[], Sequence[Figure]] = tuple
     """Draws all figures; once, however many reporters ask."""
 

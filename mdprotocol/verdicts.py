@@ -152,6 +152,10 @@ class ModelVerdict:
     notes: tuple[str, ...] = field(default=())
     diagnosis: tuple[Diagnosis, ...] = ()
     """Why criteria failed, as far as follow-up calculations could tell."""
+    changed: tuple[str, ...] = ()
+    """Criteria that differ from those that stood when the data was made: `drift.max 1 → 1e9`."""
+    further_runs: str = ""
+    """Runs of this model under other seeds or settings that the results folder has or had; empty where there are none."""
     dropped: tuple[str, ...] = ()
     """Must criteria that were not applied, each with the reason in one sentence."""
     installation_check: str = ""
@@ -159,7 +163,9 @@ class ModelVerdict:
     else empty."""
 
 
+CHANGED = "changed after the data"
+
+
 def changes_in_words(changed: Sequence[str]) -> str:
-    """`2 criteria changed after the data: drift.max 1 → 1e9, no_crash removed`; empty where nothing was changed."""
-    what = "criterion" if len(changed) == 1 else "criteria"
-    return f"{len(changed)} {what} changed after the data: {', '.join(changed)}" if changed else ""
+    """`2 criteria: drift.max 1 → 1e9, no_crash removed`."""
+    return f"{len(changed)} {'criterion' if len(changed) == 1 else 'criteria'}: {', '.join(changed)}"

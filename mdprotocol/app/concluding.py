@@ -54,8 +54,6 @@ class Finished:
     """Runs that were computed now; 0 when everything was there already."""
     problems: tuple[str, ...] = ()
     """Why a report could not be written; the others are."""
-    changed: tuple[str, ...] = ()
-    """Criteria that differ from those that stood when the data was made."""
 
 
 def resolved(prepared: Prepared, folder: ResultsFolder) -> bytes:
@@ -79,7 +77,7 @@ def conclude(
     left_out, known = skipped(folder), read_planned(folder)
     further, changed = further_runs(known, runs, folder), changed_criteria(known, protocol)
     verdicts = [
-        _completed(verdict, metrics, folder, left_out, further.get(verdict.model, (0, 0)))
+        _completed(verdict, metrics, folder, left_out, further.get(verdict.model, ""), changed)
         for verdict in judge_models(protocol, metrics, runs, probes, measurements)
     ]
     _keep_criteria(protocol, known, changed, folder)
@@ -91,12 +89,11 @@ def conclude(
         provenance=read_provenance(folder),
         open_run=functools.partial(_open_run, folder, {run.id: run.identity for run in runs}),
         spread=workers.map if workers is not None and workers.stay else None,
-        changed=changed,
     )
     problems = tuple(
         filter(None, (_written(reporter, content, folder) for reporter in reporters_of(protocol, registry)))
     )
-    return Finished(folder.root, tuple(verdicts), executed, problems, changed)
+    return Finished(folder.root, tuple(verdicts), executed, problems)
 
 
 def _keep_criteria(protocol: Protocol, known: Planned | None, changed: Sequence[str], folder: ResultsFolder) -> None:
@@ -120,16 +117,20 @@ def _completed(
     metrics: Mapping[str, Metric],
     folder: ResultsFolder,
     left_out: Mapping[str, str],
-    further: tuple[int, int],
+    further: str,
+    changed: tuple[str, ...],
 ) -> ModelVerdict:
-    """The verdict with the causes of its failures, and with notes on runs that were left out or lie here beside it."""
+    """The verdict with the causes of its failures, and with what the results folder says beside the measurements."""
     count = sum(run.split("/")[1:2] == [verdict.model] for run in left_out)
     notes = [f"{count} runs were not run: the verdict could no longer change"] if count else []
-    if further[0]:
-        were = f"{further[0]} further run{'s' * (further[0] > 1)} of this model, under other seeds or settings"
-        notes.insert(0, f"{were}, {'is' if further[0] == 1 else 'are'} known to this folder; {further[1]} failed")
     causes = causes_of(verdict, metrics, folder)
-    return dataclasses.replace(verdict, notes=(*verdict.notes, *notes), diagnosis=tuple(causes))
+    return dataclasses.replace(
+        verdict,
+        notes=(*verdict.notes, *notes),
+        diagnosis=tuple(causes),
+        changed=changed,
+        further_runs=further,
+    )
 
 
 def _written(reporter: Reporter, content: Report, folder: ResultsFolder) -> str:

@@ -349,8 +349,8 @@ def _changes(path: tuple[str, ...], old: Any, new: Any) -> Iterator[str]:
         yield f"{name} {shown(old)} → {shown(new)}"
 
 
-def further_runs(planned: Planned | None, runs: Sequence[Run], folder: ResultsFolder) -> dict[str, tuple[int, int]]:
-    """By model, how many of its runs lie here, or lay here, under other seeds or settings, and how many of them failed."""
+def further_runs(planned: Planned | None, runs: Sequence[Run], folder: ResultsFolder) -> dict[str, str]:
+    """By model, how many of its runs are or were here under other seeds or settings, and how many of them failed."""
     wanted = {run.identity for run in runs}
     seen: dict[str, tuple[str, str, str]] = {
         identity: (one.model, one.model_digest, one.outcome)
@@ -365,4 +365,7 @@ def further_runs(planned: Planned | None, runs: Sequence[Run], folder: ResultsFo
         if identity not in wanted and digests.get(model) == digest:
             count, failed = found.get(model, (0, 0))
             found[model] = count + 1, failed + (outcome == "failed")
-    return found
+    return {
+        model: f"{count} further run{'s' * (count > 1)} of this model under other seeds or settings, {failed} failed"
+        for model, (count, failed) in found.items()
+    }

@@ -67,7 +67,8 @@ def cells(quantity: str, places: Sequence[Place], per: Sequence[str], measuremen
     oxygen. One that some of them have, at another temperature perhaps, is missing in the others, and never passed over.
     """
     readings = {
-        place: Reading({}, place.unplanned) if place.unplanned else measurements.reading(quantity, place) for place in places
+        place: Reading({}, place.unplanned) if place.unplanned else measurements.reading(quantity, place)
+        for place in places
     }
     known: dict[Extra, set[Kind]] = {}
     for place, reading in readings.items():

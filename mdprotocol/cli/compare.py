@@ -10,7 +10,7 @@ from rich.table import Table
 
 from mdprotocol import app
 from mdprotocol.cli import options
-from mdprotocol.verdicts import changes_in_words
+from mdprotocol.verdicts import CHANGED, changes_in_words
 
 
 def add(commands: Any) -> None:
@@ -33,5 +33,5 @@ def execute(args: argparse.Namespace) -> int:
     for side, folder in (("A", args.first), ("B", args.second)):
         changed = app.changed(folder)
         if changed:
-            print(f"{side}: {changes_in_words(changed)}")
+            print(f"{side}: {CHANGED}: {changes_in_words(changed)}")
     return 0

@@ -238,9 +238,6 @@ class Protocol(Section):
     metrics: dict[Name, SerializeAsAny[Metric]] = {}
     """Metrics with options of their own; any registered metric can be used in a criterion without standing here."""
     criteria: Annotated[dict[Name, Criterion], Field(min_length=1)]
-    dropped: dict[Name, str] = {}
-    """Must criteria of a parent (`extends`) that were removed or lowered, and how; filled in by the program, and shown at
-    the head of every verdict."""
     failed_runs: FailedRuns | None = None
     """Failed runs that are tolerated. A model with more of them among the runs that `must` criteria draw on is REJECTED,
     whatever these criteria measured."""

@@ -26,14 +26,12 @@ def build_report(
     open_run: Callable[[str], xr.Dataset],
     command: str = "",
     spread: Spread | None = None,
-    changed: Sequence[str] = (),
 ) -> Report:
     """The content of all reports.
 
     Args:
         open_run: run id -> its dataset; it may raise, the figures then leave that run out.
         command: how to reproduce it; the provenance's `command` where empty.
-        changed: criteria that differ from those that stood when the data was made, a sentence each.
         spread: draws the sheets, on several workers perhaps; one after the other here where None.
     """
     facts = without_absolute_paths(dict(provenance))
@@ -47,7 +45,6 @@ def build_report(
         provenance=facts,
         open_run=open_run,
         command=without_absolute_paths(command) or str(facts.get("command", "")),
-        changed=tuple(changed),
     )
     return replace(report, figures=functools.cache(lambda: draw(report, spread)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mdprotocol.verdicts import INSTALLATION_CHECK, ModelVerdict, Recommendation
+from mdprotocol.verdicts import CHANGED, INSTALLATION_CHECK, ModelVerdict, Recommendation, changes_in_words
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ def head(verdict: ModelVerdict) -> Iterator[Line]:
     """All lines of the head in their order: the reasons, failed runs, and what a reader would not expect."""
     yield from (Line("", reason) for reason in verdict.reasons)
     yield Line("runs", runs(verdict))
+    if verdict.changed:
+        yield Line(CHANGED, changes_in_words(verdict.changed))
+    if verdict.further_runs:
+        yield Line("further runs", verdict.further_runs)
     if verdict.installation_check:
         yield Line(INSTALLATION_CHECK, verdict.installation_check)
     yield from (Line("must criterion dropped", text) for text in verdict.dropped)

@@ -72,6 +72,8 @@ def _model(verdict: ModelVerdict) -> dict[str, Any]:
         "criteria": [_criterion(criterion) for criterion in verdict.criteria],
         "installation_check": verdict.installation_check,
         "dropped": list(verdict.dropped),
+        "changed": list(verdict.changed),
+        "further_runs": verdict.further_runs,
     }
 
 

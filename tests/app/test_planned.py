@@ -249,8 +249,9 @@ def test_a_protocol_edited_by_hand_is_refused(ran: Gate) -> None:
 def test_runs_under_other_seeds_are_counted(ran: Gate) -> None:
     ran.run("seed=4")
     finished = ran.run("seed=5")
-    assert any("4 further runs of this model" in note for note in finished.verdicts[0].notes)
-    assert any("4 further runs of this model" in note for note in ran.judge().verdicts[0].notes)
+    said = "4 further runs of this model under other seeds or settings, 0 failed"
+    assert [finished.verdicts[0].further_runs, ran.judge().verdicts[0].further_runs] == [said, said]
+    assert said in (ran.results / "verdict.md").read_text()
 
 
 def test_failed_ones_are_said_to_have_failed(gate: Gate) -> None:
@@ -259,12 +260,13 @@ def test_failed_ones_are_said_to_have_failed(gate: Gate) -> None:
              "simulations.nve.duration_ps=1")  # fmt: skip
     failed = sum(attrs["outcome"] == "failed" for _, attrs in ResultsFolder(gate.results).runs())
     finished = gate.run()
-    assert any("2 further runs of this model" in n and f"{failed} failed" in n for n in finished.verdicts[0].notes)
+    said = f"2 further runs of this model under other seeds or settings, {failed} failed"
+    assert finished.verdicts[0].further_runs == said
 
 
 def test_runs_of_an_earlier_checkpoint_are_not_runs_of_this_model(ran: Gate) -> None:
     (ran.folder / "weights.txt").write_text("trained on")
-    assert not any("further" in note for note in ran.run().verdicts[0].notes)
+    assert ran.run().verdicts[0].further_runs == ""
 
 
 # ------------------------------------------------------------------------------------------------- loosened after the data
@@ -286,22 +288,26 @@ LOOSER: dict[tuple[str, ...], tuple[str, ...]] = {
 @pytest.mark.parametrize("sets", LOOSER)
 def test_what_is_judged_otherwise_is_listed(ran: Gate, sets: tuple[str, ...]) -> None:
     for finished in (ran.judge(*sets), report(ran.results, stored(ran.results)), ran.run(*sets)):
-        assert set(LOOSER[sets]) <= set(finished.changed)
+        assert set(LOOSER[sets]) <= set(finished.verdicts[0].changed)
+        for report_file in ("verdict.json", "verdict.md", "junit.xml"):
+            assert LOOSER[sets][0].partition(" → ")[0].replace("_", "") in (
+                ran.results / report_file
+            ).read_text().replace("\\", "").replace("_", "")
         facts = json.loads((ran.results / "provenance.json").read_text())["criteria"]
         assert facts["when_the_data_was_made"]["criteria"]["drift"]["max"] == 1000
         assert facts["now"]
-    assert ran.run().changed == ()
+    assert ran.run().verdicts[0].changed == ()
     assert "now" not in json.loads((ran.results / "provenance.json").read_text())["criteria"]
 
 
 def test_data_taken_over_was_made_for_the_criteria_of_its_folder(ran: Gate) -> None:
     finished = ran.run("criteria.drift.max=1e9", out="S", reuse=(ran.results,))
     assert finished.executed == 0
-    assert finished.changed == ("drift.max 1000 → 1e9",)
+    assert finished.verdicts[0].changed == ("drift.max 1000 → 1e9",)
 
 
 def test_new_data_is_judged_by_the_criteria_that_it_was_made_for(ran: Gate) -> None:
-    assert ran.run("criteria.drift.max=1e9", fresh=True).changed == ()
+    assert ran.run("criteria.drift.max=1e9", fresh=True).verdicts[0].changed == ()
 
 
 def test_looks_at_the_data_are_not_taken_back() -> None:
@@ -327,4 +333,4 @@ def test_comparing_says_whose_criteria_were_changed(ran: Gate, capsys: pytest.Ca
     ran.run(out="S")
     ran.judge("criteria.drift.max=1e9")
     assert main(["compare", str(ran.results), str(ran.folder / "S")]) == 0
-    assert capsys.readouterr().out.endswith("A: 1 criterion changed after the data: drift.max 1000 → 1e9\n")
+    assert capsys.readouterr().out.endswith("A: changed after the data: 1 criterion: drift.max 1000 → 1e9\n")

@@ -29,7 +29,9 @@ def text_of(reporter, content) -> str:
 CHECKED = {
     "installation_check": "its runs are too short",
     "dropped": ("forces: null in child.yaml",),
-    "recommendations": (Recommendation("production MD", False, reason="check of the installation: its runs are too short"),),
+    "recommendations": (
+        Recommendation("production MD", False, reason="check of the installation: its runs are too short"),
+    ),
 }
 
 
