@@ -45,7 +45,7 @@ def test_one_of_nine_at_twice_the_bound_is_caught_in_at_least_95_percent(how, ot
 def test_sound_conditions_are_hardly_ever_held_up(how, means):
     rng = np.random.default_rng(12)
     blocked = sum(bool(hidden(judged_cell(scattered(rng, means), how))) for _ in range(TRIALS))
-    assert blocked <= 0.02 * TRIALS
+    assert blocked <= 0.03 * TRIALS
 
 
 def test_the_cell_would_have_passed(world):
