@@ -29,6 +29,7 @@ from mdprotocol.components import (
     Topology,
     Values,
 )
+from mdprotocol.consent import Consent, consenting, grant, granted
 from mdprotocol.errors import (
     CheckpointError,
     MDProtocolError,
@@ -80,6 +81,7 @@ __all__ = [
     "CheckpointError",
     "ComparisonMetric",
     "Component",
+    "Consent",
     "CriterionResult",
     "Decision",
     "Dynamics",
@@ -119,9 +121,12 @@ __all__ = [
     "UsageError",
     "Values",
     "Variable",
+    "consenting",
     "deployment",
     "escape",
     "fresh_answer",
+    "grant",
+    "granted",
     "head",
     "hookimpl",
     "numbers",

@@ -81,7 +81,7 @@ def build_registry(sources: Sequence[str] = (), base: Path | None = None) -> Reg
     """Collect plugins from entry points and from `sources` (module names, or paths of a module or package folder).
 
     Args:
-        sources: explicit plugins. A path is code: the caller has already decided that it may run.
+        sources: explicit plugins. They are code: the caller has already decided that they may run.
         base: folder against which relative paths are read; the working folder by default.
 
     Raises:
@@ -100,6 +100,12 @@ def build_registry(sources: Sequence[str] = (), base: Path | None = None) -> Reg
 def is_local_path(source: str) -> bool:
     """Whether a plugin source names a file or folder rather than an installed module."""
     return "/" in source or "\\" in source or source.endswith(".py") or source.startswith(".")
+
+
+def is_installed_plugin(source: str) -> bool:
+    """Whether an installed package names this module, or a module in this package, as a plugin: then it is loaded anyway."""
+    points = importlib.metadata.entry_points(group=hookspecs.PROJECT)
+    return not is_local_path(source) and any(f"{point.module}.".startswith(f"{source}.") for point in points)
 
 
 def _origin(point: importlib.metadata.EntryPoint) -> str:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from mdprotocol import app
+from mdprotocol.consent import Consent, grant, granted
 
 
 def add_protocol(parser: argparse.ArgumentParser) -> None:
@@ -23,13 +24,18 @@ def add_results(parser: argparse.ArgumentParser, name: str = "results") -> None:
 
 
 def add_loading(parser: argparse.ArgumentParser) -> None:
-    """--set, --plugin, --allow-local-plugins."""
+    """--set, --plugin, --allow-local-plugins, --allow-commands."""
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides", help="override a protocol's value"
     )
     parser.add_argument("--plugin", action="append", default=[], metavar="PATH|MODULE", help="load a plugin")
     parser.add_argument(
-        "--allow-local-plugins", action="store_true", help="run plugin code that the protocol names by a local path"
+        Consent.LOCAL_PLUGINS.flag,
+        action="store_true",
+        help="import code that the protocol names and that no installed plugin brings: a path, a module of your own",
+    )
+    parser.add_argument(
+        Consent.COMMANDS.flag, action="store_true", help="let the protocol's calculators start other programs"
     )
 
 
@@ -39,12 +45,15 @@ def source(args: argparse.Namespace) -> app.Source:
 
 
 def loading(base: app.Source, args: argparse.Namespace) -> app.Source:
-    """`base` with the arguments of `add_loading`."""
+    """`base` with the arguments of `add_loading`; what they allow holds for this process and its workers."""
+    for what, given in ((Consent.LOCAL_PLUGINS, args.allow_local_plugins), (Consent.COMMANDS, args.allow_commands)):
+        if given:
+            grant(what)
     return dataclasses.replace(
         base,
         overrides=tuple(args.overrides),
         plugins=tuple(args.plugin),
-        allow_local=lambda name: args.allow_local_plugins or _ask(name),
+        allow_local=lambda name: granted(Consent.LOCAL_PLUGINS) or _ask(name),
     )
 
 

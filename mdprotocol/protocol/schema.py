@@ -226,7 +226,7 @@ class Protocol(Section):
     extends: str | None = None
     """Another protocol that this one changes: mappings are merged, everything else replaced; null removes a key."""
     plugins: list[str] = []
-    """Modules, or paths relative to this file (run only with --allow-local-plugins)."""
+    """Modules of installed plugins; others, and paths relative to this file, only with --allow-local-plugins."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     looks: Annotated[int, Field(ge=1, le=MOST_LOOKS)] = 1
     """How often the results may be looked at while replicas are added; each look judges at 1 - (1 - confidence)/looks.

@@ -76,6 +76,60 @@ def test_local_code_named_by_a_protocol_needs_leave(cli, small: Path, tmp_path: 
     assert (tmp_path / "ran").exists()
 
 
+@pytest.fixture
+def everywhere(tmp_path: Path) -> str:
+    """A folder on Python's path with modules that no installed plugin names; each leaves a mark where it is imported."""
+    site = tmp_path / "elsewhere"
+    (site / "pack").mkdir(parents=True)
+    for name in ("loose", "pack/__init__", "pack/inner"):
+        (site / f"{name}.py").write_text("open('ran', 'w')\n" + METRIC, encoding="utf-8")
+    return str(site)
+
+
+def naming(small: Path, name: str) -> None:
+    """The protocol names this plugin."""
+    small.write_text(small.read_text(encoding="utf-8") + f"plugins: [{name}]\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name", ["antigravity", "this", "loose", "pack", "pack.inner", "os", "mdprotocol_plugins.models.ase_calculator"]
+)
+def test_a_protocol_imports_only_modules_of_installed_plugins(
+    cli, small: Path, everywhere: str, tmp_path: Path, name: str
+) -> None:
+    naming(small, name)
+    ended = cli("check", small, path=everywhere)
+    assert ended.code == 2
+    assert f"small.yaml:25:11: plugins.0: the protocol imports the module '{name}'" in ended.err
+    assert "--allow-local-plugins" in ended.err
+    assert "Zen of Python" not in ended.out
+    assert not (tmp_path / "ran").exists()
+
+
+def test_nor_does_the_protocol_of_a_results_folder(cli, small: Path, everywhere: str, tmp_path: Path) -> None:
+    assert cli("run", small, "-q", "-o", "out").code == 0
+    stored = tmp_path / "out" / "protocol.yaml"
+    text = stored.read_text(encoding="utf-8")
+    assert "plugins: []" in text
+    stored.write_text(text.replace("plugins: []", "plugins: [loose]"), encoding="utf-8")
+    for command in (["judge"], ["report"], ["compare", "out"], ["judge", "--protocol", stored]):
+        cli(*command, "out", path=everywhere)
+        assert not (tmp_path / "ran").exists(), command
+    assert cli("judge", "out", path=everywhere).code == 2
+
+
+def test_with_leave_or_typed_by_the_user_it_does(cli, small: Path, everywhere: str, tmp_path: Path) -> None:
+    naming(small, "loose")
+    assert cli("check", small, "--allow-local-plugins", *CRITERION, path=everywhere).code == 0
+    assert cli("check", small, "--plugin", "loose", *CRITERION, path=everywhere).code == 0
+    assert (tmp_path / "ran").exists()
+
+
+def test_the_module_of_an_entry_point_and_its_package_need_no_leave(cli, small: Path, installed: str) -> None:
+    naming(small, "speedy, mdprotocol_plugins, mdprotocol_plugins.metrics")
+    assert cli("check", small, *CRITERION, path=installed).code == 0
+
+
 def test_a_taken_name_names_both_origins(cli, tmp_path: Path) -> None:
     source = METRIC.replace("top_speed", "stability")
     (tmp_path / "clash.py").write_text(source, encoding="utf-8")
