@@ -1,5 +1,6 @@
 """What plugins import: contracts, vocabulary and the hook marker. Everything here is public and stable."""
 
+from mdprotocol import modules
 from mdprotocol.components import (
     ComparisonMetric,
     Component,
@@ -129,6 +130,7 @@ __all__ = [
     "granted",
     "head",
     "hookimpl",
+    "modules",
     "numbers",
     "side_by_side",
     "summary",
