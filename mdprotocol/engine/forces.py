@@ -83,6 +83,8 @@ class Forces:
     def _evaluate(self, positions: torch.Tensor) -> Evaluation:
         try:
             return self._evaluator(positions)
+        except PluginError:  # what the model may not do ends the task; it is no failure of a run
+            raise
         except Exception as error:
             culprits = self._culprits(positions)
             if not culprits:

@@ -14,7 +14,7 @@ from mdprotocol.components import Evaluator, ForceField, Structure, Topology
 from mdprotocol.engine.journal import SEGMENT_SECONDS, History
 from mdprotocol.engine.known import KnownLabels
 from mdprotocol.engine.stopping import Stop
-from mdprotocol.errors import ReferenceFailure, told
+from mdprotocol.errors import PluginError, ReferenceFailure, told
 from mdprotocol.store.netcdf import Growing
 from mdprotocol.store.segment import Segment
 from mdprotocol.store.work import Work
@@ -137,11 +137,12 @@ def _answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndar
 
     Raises:
         ReferenceFailure: there is no answer, or it is not finite.
+        PluginError: the reference does what it may not.
     """
     try:
         found = evaluator(torch.from_numpy(positions))
         errors, energy, forces = found.errors, float(found.energy[0]), found.forces.detach().cpu().numpy().copy()
-    except (ReferenceFailure, MemoryError, torch.OutOfMemoryError):
+    except (ReferenceFailure, PluginError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # a plugin's: it costs this label
         raise ReferenceFailure(f"it raised {told(error)}") from error
