@@ -253,11 +253,22 @@ class Model(Component):
         """
 
     def files(self, base: Path) -> tuple[Path, ...]:
-        """Files that determine the model: they must exist, and their SHA-256 enters a run's identity."""
+        """Files that determine the model: they must exist, and their SHA-256 enters a run's identity.
+
+        Options that name one of them, or a folder that holds some, are paths: they are rewritten where a protocol moves.
+        """
         return ()
 
+    def sources(self, base: Path) -> Mapping[str, Path]:
+        """Files of other code that computes it, by names that do not depend on where they lie (`pack/module.py`).
+
+        Their SHA-256 enters a run's identity, so that edited code is never taken for the code that was tested. Its own
+        class need not be among them. `judge` and `check` ask too: nothing may be imported to find them.
+        """
+        return {}
+
     def packages(self) -> tuple[str, ...]:
-        """Import names of other packages that compute it: their versions enter a run's identity."""
+        """Names of other packages that compute it (import names, or distributions): their versions enter a run's identity."""
         return ()
 
     def inspect(self, base: Path, structures: Sequence[Structure]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 from mdprotocol import __version__
 from mdprotocol.components import Component, Dynamics, Model, Structure
+from mdprotocol.modules import code_of, sha256
 from mdprotocol.plan.types import Probe, Run, RunSettings
 
 DATA_FORMAT = 4
@@ -39,21 +41,17 @@ def code_version(module: str) -> str:
     """What tells versions of a component's code apart: for ours a number, for others a digest of all their source.
 
     Args:
-        module: name of the component's module; if it is in a package, the whole of that counts.
+        module: name of the component's module; if it is in a package, the whole of that counts, and in any case what it
+            imports that no installed distribution brings, and the versions of those that it builds on.
     """
     top = module.partition(".")[0]
     if top in OURS:
         return f"{__version__} {DATA_FORMAT}"
-    origin = getattr(sys.modules.get(top), "__file__", None)
-    if origin is None:
+    if getattr(sys.modules.get(top), "__file__", None) is None:
         return ""
-    file = Path(origin)
-    sources = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    digest = hashlib.sha256()
-    for source in sources:
-        content = source.read_bytes()
-        digest.update(f"{source.relative_to(file.parent).as_posix()} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
+    code = code_of(module)
+    files = {LOCAL.sub(r"\1", name): sha256(file) for name, file in code.files.items()}
+    return hashed({"files": files, "packages": {name: package_version(name) for name in code.packages}})
 
 
 @functools.cache
@@ -74,22 +72,37 @@ def model_facts(model: Model, base: Path) -> Any:
     Raises:
         OSError: a file cannot be read.
     """
-    digests = {file.absolute(): hashlib.sha256(file.read_bytes()).hexdigest() for file in model.files(base)}
+    digests = {file.absolute(): sha256(file) for file in model.files(base)}
     facts = component_facts(model)
     facts["options"] = by_content(facts["options"], digests, base)
     packages = {package: package_version(package) for package in model.packages()}
-    return facts | {"files": list(digests.values()), "packages": packages}
+    sources = {name: sha256(file) for name, file in model.sources(base).items()}
+    facts |= {"files": list(digests.values()), "packages": packages}
+    return facts | ({"sources": sources} if sources else {})
 
 
 def by_content(value: Any, digests: Mapping[Path, str], base: Path) -> Any:
-    """Options in which the digest of a file stands for its path."""
+    """Options in which the digest of a file, or those of all files in a folder, stand for its path."""
     if isinstance(value, str):
-        return digests.get((base / value).absolute(), value)
+        return _content(value, digests, base) or value
     if isinstance(value, list):
         return [by_content(item, digests, base) for item in value]
     if isinstance(value, dict):
         return {name: by_content(item, digests, base) for name, item in value.items()}
     return value
+
+
+def _content(text: str, digests: Mapping[Path, str], base: Path) -> Any:
+    """What a text names among these files, as seen from the protocol's folder, the working folder or the user's."""
+    for path in (base / text, Path(text), Path(os.path.expanduser(text))):
+        found = path.absolute()
+        if found in digests:
+            return digests[found]
+        if text and found not in (base.absolute(), *base.absolute().parents):
+            below = {file.relative_to(found).as_posix(): d for file, d in digests.items() if found in file.parents}
+            if below:
+                return below
+    return None
 
 
 def structure_facts(structure: Structure) -> Any:

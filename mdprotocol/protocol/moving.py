@@ -19,8 +19,9 @@ Part = TypeVar("Part", bound=Model | SystemSource)
 def moved(protocol: Protocol, old: Path, new: Path) -> Protocol:
     """The protocol for the folder `new`; it was written for `old`.
 
-    A model's and a system's `files()` say which of its options, at any depth, are paths. They become relative to `new`,
-    so that a project can be moved as a whole; absolute paths stay. Runs keep their identity, which goes by content.
+    A model's and a system's `files()` say which of its options, at any depth, are paths: of a file, or of a folder with
+    some of them. They become relative to `new`, so that a project can be moved as a whole; absolute paths stay. Runs keep
+    their identity, which goes by content.
     """
     models = {name: _part(model, old, new) for name, model in protocol.models.items()}
     systems = {name: _part(system, old, new) for name, system in protocol.systems.items()}
@@ -44,9 +45,17 @@ def _rewritten(value: Any, files: Collection[Path], old: Path, new: Path) -> Any
         return {name: _rewritten(item, files, old, new) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_rewritten(item, files, old, new) for item in value)
-    if isinstance(value, str) and not os.path.isabs(value) and (old / value).absolute() in files:
+    if isinstance(value, str) and not os.path.isabs(value) and _is_path(value, files, old):
         return relative(old / value, new)
     return value
+
+
+def _is_path(value: str, files: Collection[Path], old: Path) -> bool:
+    """Whether a text names one of the files, or a folder that holds some and not the protocol itself."""
+    named = (old / value).absolute()
+    if named in files:
+        return True
+    return named not in (old.absolute(), *old.absolute().parents) and any(named in file.parents for file in files)
 
 
 def relative(file: Path, folder: Path) -> str:

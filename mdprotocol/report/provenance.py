@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -10,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,9 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mdprotocol import __version__
 from mdprotocol.errors import StoreError
+from mdprotocol.modules import sha256
+from mdprotocol.plan.identity import hashed, model_facts, package_version
+from mdprotocol.protocol.schema import REFERENCE
 from mdprotocol.store import ResultsFolder
 
 if TYPE_CHECKING:
+    from mdprotocol.components import Model
     from mdprotocol.protocol.schema import Protocol
 
 PROVENANCE = "provenance.json"
@@ -38,6 +41,8 @@ PACKAGES = (
     "safetensors",
     "matplotlib",
 )
+MOST_SOURCES = 20
+"""Files of a package that are listed one by one."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _ABSOLUTE = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,]+[/\\])*([^\s/\\'\":,]+)")
 
@@ -70,6 +75,16 @@ class _Criteria(BaseModel):
     now: dict[str, Any] = {}
 
 
+class _Computed(BaseModel):
+    """What computes a model: the digest of all of it, and SHA-256 of files and code, versions of packages, by name."""
+
+    model_config = ConfigDict(strict=True)
+    digest: str | None = None
+    files: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    packages: dict[str, str] = {}
+
+
 class _Provenance(BaseModel):
     """What the facts of a results folder look like; there may be more of them, and none has to be there."""
 
@@ -83,6 +98,7 @@ class _Provenance(BaseModel):
     plugins: list[Any] = []
     warnings: list[str] = []
     checkpoints: dict[str, dict[str, str]] = {}
+    models: dict[str, _Computed] = {}
     versions: dict[str, str] = {}
     hardware: dict[str, str | int | float | None] = {}
     threads: dict[str, str | int] = {}
@@ -111,15 +127,17 @@ def collect_provenance(protocol: Protocol, base: Path) -> dict[str, Any]:
     """Facts that a reader needs to judge or repeat a result, as plain data.
 
     Args:
-        protocol: its seed, and the files of its models, which are hashed.
+        protocol: its seed, and its models and reference with the files, code and packages that compute them.
         base: folder of the protocol; the commit is that of its repository, where there is one.
     """
+    models = dict(_models(protocol, base))
     return {
         "mdprotocol": __version__,
         "protocol": protocol.name,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "seed": protocol.seed,
-        "checkpoints": dict(_checkpoints(protocol, base)),
+        "checkpoints": {name: facts["files"] for name, facts in models.items() if facts["files"]},
+        "models": models,
         "commit": commit(base),
         "versions": versions(),
         "hardware": hardware(),
@@ -181,12 +199,51 @@ def without_absolute_paths(facts: Any) -> Any:
     return facts
 
 
-def _checkpoints(protocol: Protocol, base: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Model -> file name -> SHA-256."""
-    for name, model in protocol.models.items():
-        files = [file for file in model.files(base) if file.is_file()]
-        if files:
-            yield name, {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+def _models(protocol: Protocol, base: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What computes each model and the reference, by names that tell nobody where it lies."""
+    reference = {REFERENCE: protocol.reference} if protocol.reference is not None else {}
+    for name, model in (*protocol.models.items(), *reference.items()):
+        files = {file: sha256(file) for file in model.files(base) if file.is_file()}
+        sources = {source: sha256(file) for source, file in model.sources(base).items()}
+        yield (
+            name,
+            {
+                "digest": _digest(model, base),
+                "files": dict(zip(_shortest_names(list(files)), files.values(), strict=True)),
+                "sources": dict(_by_package(sources)),
+                "packages": {package: package_version(package) for package in model.packages()},
+            },
+        )
+
+
+def _digest(model: Model, base: Path) -> str | None:
+    """What stands for a model in the identity of its runs; None where a file of it is missing."""
+    try:
+        return hashed(model_facts(model, base))
+    except OSError:
+        return None
+
+
+def _shortest_names(files: Sequence[Path]) -> list[str]:
+    """The last parts of paths, as many as it takes to tell them apart."""
+    parts = [file.absolute().parts[1:] for file in files]
+    for depth in range(1, max(map(len, parts), default=0) + 1):
+        names = ["/".join(each[-depth:]) for each in parts]
+        if len(set(names)) == len(names):
+            return names
+    return ["/".join(each) for each in parts]
+
+
+def _by_package(sources: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Names of source files with their digests; a package of many is one entry."""
+    grouped: dict[str, dict[str, str]] = {}
+    for name, digest in sources.items():
+        grouped.setdefault(name.partition("/")[0], {})[name] = digest
+    for package, files in grouped.items():
+        if len(files) > MOST_SOURCES:
+            yield f"{package} ({len(files)} files)", hashed(files)
+        else:
+            yield from files.items()
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -75,7 +75,7 @@ def _place(found: Measurement) -> tuple[str, str, str]:
 
 
 def reproduction(report: Report) -> Table:
-    """Seed, versions, hardware, checkpoints: a row a fact."""
+    """Seed, versions, hardware, checkpoints and code of the models: a row a fact."""
     return Table(("what", "value"), tuple(_facts(report)))
 
 
@@ -87,6 +87,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     for model, files in facts.get("checkpoints", {}).items():
         for file, digest in files.items():
             yield f"checkpoint of {model}", f"{file}, SHA-256 {digest}"
+    yield from _computed(facts)
     yield from _machine(facts)
     if facts.get("versions"):
         yield "versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
@@ -94,6 +95,22 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     seconds = sum(session["wall_seconds"] for session in facts.get("sessions", ()))
     if seconds:
         yield "wall time", numbers.duration(seconds)
+
+
+def _computed(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Code and packages that compute each model."""
+    for model, computed in facts.get("models", {}).items():
+        for name, digest in computed.get("sources", {}).items():
+            yield f"code of {model}", f"{name}, SHA-256 {digest}"
+        packages = computed.get("packages", {})
+        if packages:
+            known = (_with_version(name, version) for name, version in packages.items())
+            yield f"packages of {model}", ", ".join(known)
+
+
+def _with_version(name: str, version: str) -> str:
+    """`ase 3.29.0`; where the import name is not the distribution's, `mace (mace-torch 0.3.14)`."""
+    return f"{name} ({version})" if " " in version else f"{name} {version or 'of no known version'}"
 
 
 def _taken_over(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

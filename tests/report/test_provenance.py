@@ -59,6 +59,65 @@ def test_checkpoints_are_hashed_and_named_without_their_folder(protocol, tmp_pat
     assert facts["commit"] is None
 
 
+class Computed(FileModel):
+    """A model with other code and packages."""
+
+    code: tuple[str, ...] = ("ff.py", "pack/a.py")
+
+    def files(self, base):
+        return (base / "one" / "w.bin", base / "other" / "w.bin")
+
+    def sources(self, base):
+        return {name: base / "code" / name for name in self.code}
+
+    def packages(self):
+        return ("numpy", "no_such_package")
+
+
+@pytest.fixture
+def computed(protocol, tmp_path):
+    """A model and a reference of the kind, with all their files."""
+    for name in (
+        "one/w.bin",
+        "other/w.bin",
+        "code/ff.py",
+        *(f"code/pack/{n}.py" for n in "abcdefghijklmnopqrstuvwxyz"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    pack = tuple(f"pack/{n}.py" for n in "abcdefghijklmnopqrstuvwxyz")
+    return protocol.model_copy(update={"models": {"m": Computed()}, "reference": Computed(code=pack)})
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_what_computes_a_model_and_the_reference_is_there(computed, tmp_path):
+    found = collect_provenance(computed, tmp_path)["models"]
+    assert set(found) == {"m", "reference"}
+    assert found["m"]["files"] == {name: sha256(name) for name in ("one/w.bin", "other/w.bin")}, "told apart"
+    assert found["m"]["sources"] == {"ff.py": sha256("code/ff.py"), "pack/a.py": sha256("code/pack/a.py")}
+    assert found["m"]["packages"] == {"numpy": versions()["numpy"], "no_such_package": ""}
+    assert list(found["reference"]["sources"]) == ["pack (26 files)"]
+    assert found["m"]["digest"] != found["reference"]["digest"]
+    assert str(tmp_path) not in json.dumps(found)
+
+
+@pytest.mark.parametrize("edited", ["one/w.bin", "code/ff.py"])
+def test_its_digest_goes_by_all_of_it(computed, tmp_path, edited):
+    before = collect_provenance(computed, tmp_path)["models"]["m"]["digest"]
+    (tmp_path / edited).write_text("edited")
+    assert collect_provenance(computed, tmp_path)["models"]["m"]["digest"] != before
+
+
+def test_a_file_that_is_gone_leaves_no_digest(computed, tmp_path):
+    (tmp_path / "one" / "w.bin").unlink()
+    found = collect_provenance(computed, tmp_path)["models"]["m"]
+    assert found["digest"] is None
+    assert list(found["files"]) == ["w.bin"]
+
+
 def test_nothing_tells_who_or_where(protocol, tmp_path):
     text = json.dumps(collect_provenance(protocol, tmp_path))
     assert str(tmp_path) not in text
@@ -133,6 +192,9 @@ def test_what_is_collected_can_be_read_again(protocol, tmp_path):
         ({"sessions": [7]}, r"sessions\.0"),
         ({"checkpoints": {"mine": "x"}}, r"checkpoints\.mine"),
         ({"checkpoints": {"mine": 3}}, r"checkpoints\.mine"),
+        ({"models": {"mine": "x"}}, r"models\.mine"),
+        ({"models": {"mine": {"digest": 3}}}, r"models\.mine\.digest"),
+        ({"models": {"mine": {"digest": "x", "sources": ["a.py"]}}}, r"models\.mine\.sources"),
         ({"versions": [["a", "b"]]}, "versions"),
         ({"hardware": {"cpu": {}}}, r"hardware\.cpu"),
         ({"threads": 4}, "threads"),

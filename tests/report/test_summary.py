@@ -38,6 +38,16 @@ def test_facts_for_repeating_it():
     assert facts["hardware"] == "Example CPU, 2 cores, 7.7 GiB, Linux 6"
 
 
+def test_code_and_packages_of_models_are_among_the_facts():
+    packages = {"ase": "3.29.0", "mace": "mace-torch 0.3.14", "own": ""}
+    models = {"m": {"digest": "00", "files": {}, "sources": {"ff.py": "cd" * 32}, "packages": packages}, "n": {}}
+    report = dataclasses.replace(reports.sound_report(), provenance={"models": models})
+    assert dict(summary.reproduction(report).rows) == {
+        "code of m": "ff.py, SHA-256 " + "cd" * 32,
+        "packages of m": "ase 3.29.0, mace (mace-torch 0.3.14), own of no known version",
+    }
+
+
 def test_facts_of_an_old_folder_without_provenance():
     report = dataclasses.replace(reports.sound_report(), provenance={})
     assert not summary.reproduction(report)
