@@ -334,3 +334,21 @@ def test_comparing_says_whose_criteria_were_changed(ran: Gate, capsys: pytest.Ca
     ran.judge("criteria.drift.max=1e9")
     assert main(["compare", str(ran.results), str(ran.folder / "S")]) == 0
     assert capsys.readouterr().out.endswith("A: changed after the data: 1 criterion: drift.max 1000 → 1e9\n")
+
+
+def test_code_of_the_users_own_that_was_edited_has_no_verdict_before_it_was_run(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mdprotocol.consent import Consent, consenting
+
+    (gate.folder / "my_emt.py").write_text("from ase.calculators.emt import EMT\nclass Mine(EMT):\n    pass\n")
+    monkeypatch.syspath_prepend(gate.folder)
+    gate.write(models={"m": {"type": "ase", "calculator": "my_emt:Mine"}})
+    with consenting(Consent.LOCAL_PLUGINS):
+        assert gate.run().verdicts[0].decision is Decision.APPROVED
+    (gate.folder / "my_emt.py").write_text(
+        "from ase.calculators.emt import EMT\nclass Mine(EMT):\n    pass  # better\n"
+    )
+    assert outcomes(gate.judge()) == {Outcome.NOT_MEASURED}
+    (gate.folder / "my_emt.py").unlink()
+    assert gate.judge().verdicts[0].decision is Decision.APPROVED  # as on a reviewer's machine
