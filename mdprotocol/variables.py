@@ -69,6 +69,8 @@ RUN_ATTRS: dict[str, str] = {
     "failure_time_fs": "the same as a time in fs",
     "failure_detail": "one sentence with the numbers",
     "kernel": "what evaluated the model (torch, fused, ase, ...)",
+    "reference_failures": "frames that the reference could not label; absent where it was asked about none",
+    "reference_failure_detail": "the first reason",
     "plain_failures": "frames that the plain float64 model did not answer; absent where a model has no plainer form",
     "plain_failure_detail": "the first reason",
 }

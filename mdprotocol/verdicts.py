@@ -49,6 +49,7 @@ class Measurement:
         where: the cell's coordinates by dim name (`model`, `system`, `simulation`, `temperature`, ...).
         runs: run ids (relative paths in the results folder) that it was measured from.
         reason: why it could not be measured; empty when it was.
+        labels: frames labelled by the reference that it was measured from, over all runs; None where it needs none.
     """
 
     quantity: str
@@ -62,6 +63,7 @@ class Measurement:
     where: Mapping[str, str | float]
     runs: tuple[str, ...] = ()
     reason: str = ""
+    labels: int | None = None
 
 
 @dataclass(frozen=True)

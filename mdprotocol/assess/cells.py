@@ -27,10 +27,12 @@ class Cell:
     Attributes:
         where: coordinates of the cell.
         readings: (place, value or None, reason) for every planned place.
+        labels: the reference's labels behind the values, over all places; None where the quantity needs none.
     """
 
     where: Mapping[str, Coordinate]
     readings: tuple[tuple[Place, float | None, str], ...]
+    labels: int | None = None
 
     @property
     def samples(self) -> tuple[float, ...]:
@@ -81,13 +83,22 @@ def cells(quantity: str, places: Sequence[Place], per: Sequence[str], measuremen
     for where, members in groups.items():
         kinds = {_kind(place) for place, reading in members.items() if not reading.reason}
         extras = [extra for extra, of in known.items() if kinds & of] or [()]
-        found += [_cell(dict(where), extra, members, known.get(extra, set())) for extra in extras]
+        for extra in extras:
+            cell = _cell(dict(where), extra, members, known.get(extra, set()))
+            found.append(replace(cell, labels=_labels(quantity, cell, measurements)))
     return found
 
 
 def _kind(place: Place) -> Kind:
     """What decides which points of a metric's own dims a run has: its atoms, and how long it is."""
     return place.model, place.system, place.simulation
+
+
+def _labels(quantity: str, cell: Cell, measurements: Measurements) -> int | None:
+    """Labels behind the values of a cell."""
+    counts = [measurements.labels(quantity, place) for place, value, _ in cell.readings if value is not None]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _cell(
@@ -185,6 +196,7 @@ def pooled(name: str, quantity: Quantity, cell: Cell, confidence: float) -> Pool
         cell.where,
         ids,
         reason,
+        cell.labels,
     )
     return Pooled(cell, quantity, measurement)
 

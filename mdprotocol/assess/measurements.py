@@ -3,12 +3,13 @@
 For each quantity, with dims `model, system, simulation, temperature, replica` (a probe's: `model, system`):
 
     <metric>.<quantity>           float64; attrs units, long_name, pool, positive (deterministic, where it is); dims of the
-                                  metric's own (element, ...) follow. NaN where there is no value.
+                                  metric's own (element, ...) follow. NaN where there is no value. Attr needs_labels where
+                                  it compares with the reference's labels.
     <metric>.<quantity>__reason   int32 index into `reason`: 0 measured, 1 not planned, else why it was not measured.
 
 and once: `reason` (texts), `run` (id of the planned run, empty where none was planned), `run_outcome` (completed,
-failed or missing). A NaN at extra coordinates next to reason 0 means that the coordinate does not exist there (no
-oxygen in methane).
+failed or missing), `run_labels` and `run_labels_planned` (frames that the reference labelled, and was to label). A NaN
+at extra coordinates next to reason 0 means that the coordinate does not exist there (no oxygen in methane).
 """
 
 from __future__ import annotations
@@ -21,22 +22,29 @@ from typing import Any, get_args
 import numpy as np
 import xarray as xr
 
+from mdprotocol.assess.labelled import LabelCount
 from mdprotocol.assess.places import PROBE_DIMS, RUN_DIMS, Coordinate, Extra, Place, Reading
 from mdprotocol.components import Pool, Quantity
 from mdprotocol.errors import StoreError
 
 MEASURED, NOT_PLANNED = 0, 1
 REASON = "__reason"
-FORMAT = 1
+NEEDS_LABELS = "needs_labels"
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Readings of one quantity at all of its places."""
+    """Readings of one quantity at all of its places.
+
+    Attributes:
+        needs_labels: whether it compares with frames that the reference labelled.
+    """
 
     name: str
     quantity: Quantity
     readings: Mapping[Place, Reading]
+    needs_labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,16 @@ class Measurements:
         """Planned run -> completed, failed or missing."""
         return dict(self._planned("run", "run_outcome"))
 
+    @cached_property
+    def run_labels(self) -> dict[Place, int]:
+        """Planned run -> number of its frames that the reference labelled."""
+        return {place: int(count) for place, count in self._planned("run", "run_labels")}
+
+    def labels(self, quantity: str, place: Place) -> int | None:
+        """Number of labels behind what was measured at a place; None where the quantity needs none."""
+        needed = quantity in self.dataset.variables and self.dataset.variables[quantity].attrs.get(NEEDS_LABELS)
+        return self.run_labels.get(place, 0) if needed else None
+
     def places(self, quantity: str) -> list[Place]:
         """Planned places of a quantity, in the order of the dataset."""
         if self.dataset.variables[quantity + REASON].dims == RUN_DIMS:
@@ -104,9 +122,14 @@ class Measurements:
 def _check(found: Measurements) -> None:
     """Every variable that is looked up is there, with the dims and the kind of values that it is taken to have."""
     variables, quantities = found.dataset.variables, found.quantities
+    version = found.dataset.attrs.get("mdprotocol_measurements", 0)
+    if version != FORMAT:
+        raise ValueError(f"they have format {version}, and this version reads format {FORMAT}")
     layout: list[tuple[str, tuple[Any, ...], str]] = [
         ("run", RUN_DIMS, "OU"),
         ("run_outcome", RUN_DIMS, "OU"),
+        ("run_labels", RUN_DIMS, "i"),
+        ("run_labels_planned", RUN_DIMS, "i"),
         ("reason", ("reason_index",), "OU"),
     ]
     for name, quantity in quantities.items():
@@ -167,18 +190,21 @@ class _Table:
         return Reading(found)
 
 
-def collect(entries: Iterable[Entry], outcomes: Mapping[Place, str]) -> Measurements:
+def collect(
+    entries: Iterable[Entry], outcomes: Mapping[Place, str], labels: Mapping[Place, LabelCount] | None = None
+) -> Measurements:
     """Put readings together into the dataset.
 
     Args:
         entries: one a quantity.
         outcomes: every planned run with what became of it (completed, failed, missing).
+        labels: those of every run that has some, or was to have.
     """
     entries = list(entries)
     probes = [place for entry in entries for place in entry.readings if place.is_probe]
     axes = _axes([*outcomes, *probes])
     reasons = {"": MEASURED, "not planned": NOT_PLANNED}
-    variables: dict[str, Any] = dict(_run_table(outcomes, axes))
+    variables: dict[str, Any] = dict(_run_table(outcomes, labels or {}, axes))
     extra_axes: dict[str, list[Coordinate]] = _extra_axes(entries)
     for entry in entries:
         variables.update(_variables(entry, axes, extra_axes, reasons))
@@ -213,14 +239,21 @@ def _sorted(values: Iterable[Coordinate]) -> list[Coordinate]:
     return sorted(listed)
 
 
-def _run_table(outcomes: Mapping[Place, str], axes: Mapping[str, list[Coordinate]]) -> Iterator[tuple[str, Any]]:
+def _run_table(
+    outcomes: Mapping[Place, str], labels: Mapping[Place, LabelCount], axes: Mapping[str, list[Coordinate]]
+) -> Iterator[tuple[str, Any]]:
     shape = tuple(len(axes[dim]) for dim in RUN_DIMS)
     ids, states = np.full(shape, "", dtype=object), np.full(shape, "", dtype=object)
+    given, planned = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.int32)
     for place, outcome in outcomes.items():
-        at = _at(place, RUN_DIMS, axes)
-        ids[at], states[at] = place.id, outcome
+        at, count = _at(place, RUN_DIMS, axes), labels.get(place, LabelCount())
+        ids[at], states[at], given[at], planned[at] = place.id, outcome, count.given, count.planned
     yield "run", (RUN_DIMS, ids, {"long_name": "id of the planned run"})
     yield "run_outcome", (RUN_DIMS, states, {"long_name": "completed, failed or missing"})
+    attrs = {"units": "1", "long_name": "frames that the reference labelled"}
+    yield "run_labels", (RUN_DIMS, given, attrs)
+    attrs = {"units": "1", "long_name": "frames that the reference was to label, of those that the run has"}
+    yield "run_labels_planned", (RUN_DIMS, planned, attrs)
 
 
 def _variables(
@@ -241,6 +274,7 @@ def _variables(
     q = entry.quantity
     attrs: dict[str, Any] = {"units": q.units, "long_name": q.long_name, "pool": q.pool}
     attrs |= {"positive": int(q.positive)} | ({"deterministic": 1} if q.deterministic else {})
+    attrs |= {NEEDS_LABELS: 1} if entry.needs_labels else {}
     yield entry.name, ((*dims, *extra), values, attrs)
     attrs = {"units": "1", "long_name": f"index into `reason`: why {entry.name} was not measured; 0 where it was"}
     yield entry.name + REASON, (dims, codes, attrs)

@@ -9,21 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from mdprotocol.assess.labelled import LabelCount, count_labels
 from mdprotocol.assess.measurements import Entry, Measurements, collect
 from mdprotocol.assess.places import RUN_DIMS, Extra, Place, Reading
 from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric, ReplicaComparison, Values
 from mdprotocol.errors import NotMeasurable, StoreError
 from mdprotocol.plan.identity import settings_facts
 from mdprotocol.plan.itself import ITSELF, against_itself
+from mdprotocol.plan.metrics import REFERENCE_VARIABLES, needs_labels
 from mdprotocol.plan.types import Probe, Run
-from mdprotocol.protocol.schema import REFERENCE, Protocol
+from mdprotocol.protocol.schema import REFERENCE, LabelRules, Protocol
 from mdprotocol.store import ResultsFolder
 
 SHARED_BYTES = 32 << 20
@@ -37,11 +39,13 @@ class Part:
     Attributes:
         metrics: by their name in the protocol.
         itself: (model, name of a metric) where the metric would compare the reference with itself.
+        rules: when the reference's labels are enough.
     """
 
     root: Path
     metrics: Mapping[str, Metric]
     itself: frozenset[tuple[str, str]]
+    rules: LabelRules
     runs: tuple[Run, ...] = ()
     references: tuple[Run, ...] = ()
     probes: tuple[Probe, ...] = ()
@@ -49,11 +53,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found at one place: how the run ended (of a probe, nothing), and readings by quantity."""
+    """What was found at one place: how the run ended (of a probe, nothing), readings by quantity, and a run's labels."""
 
     place: Place
     outcome: str
     readings: Mapping[str, Reading]
+    labels: LabelCount = field(default_factory=LabelCount)
 
 
 Spread = Callable[[Sequence[Part]], Iterable[Sequence[Found]]]
@@ -90,7 +95,9 @@ def measure(
             readings[quantity][place] = reading
     quantities = {f"{name}.{q}": spec for name, m in metrics.items() for q, spec in m.quantities.items()}
     # A quantity without any place (no probe was planned) has nothing to say and no dims to say it in.
-    return collect([Entry(name, quantities[name], at) for name, at in readings.items() if at], outcomes)
+    labelled = {f"{name}.{q}" for name, metric in metrics.items() if needs_labels(metric) for q in metric.quantities}
+    entries = [Entry(name, quantities[name], at, name in labelled) for name, at in readings.items() if at]
+    return collect(entries, outcomes, {place: one.labels for place, one in found.items() if not place.is_probe})
 
 
 def _in_turn(parts: Sequence[Part]) -> Iterable[Sequence[Found]]:
@@ -113,10 +120,17 @@ def _parts(
     for run in runs:
         groups.setdefault(_pair(run)[:3], []).append(run)
     parts = [
-        Part(folder.root, metrics, itself, tuple(group), tuple(run for run in group if run.model == REFERENCE))
+        Part(
+            folder.root,
+            metrics,
+            itself,
+            protocol.labels,
+            tuple(group),
+            tuple(run for run in group if run.model == REFERENCE),
+        )
         for group in sorted(groups.values(), key=lambda group: -len(group))
     ]
-    of_probes = Part(folder.root, metrics, itself, probes=tuple(probes))
+    of_probes = Part(folder.root, metrics, itself, protocol.labels, probes=tuple(probes))
     return [*parts, of_probes] if probes else parts
 
 
@@ -137,39 +151,55 @@ class _Session:
         self.folder = ResultsFolder(part.root)
         self.references = {_pair(run): run for run in part.references}
         self._open: dict[str, xr.Dataset | str] = {}
+        self._trusted: dict[str, _RunFile | str] = {}
 
     def opened(self, item: Run | Probe) -> xr.Dataset | str:
         if item.id not in self._open:
             self._open[item.id] = _opened(self.folder, item, self.stack)
         return self._open[item.id]
 
+    def run_file(self, run: Run) -> _RunFile | str:
+        """A run's file, or why there is none that metrics can be asked about."""
+        if run.id not in self._trusted:
+            dataset = self.opened(run)
+            self._trusted[run.id] = dataset if isinstance(dataset, str) else _run_file(run, dataset, self.part.rules)
+        return self._trusted[run.id]
+
     def run(self, run: Run) -> Found:
-        dataset = self.opened(run)
+        dataset, file = self.opened(run), self.run_file(run)
         outcome = "missing" if isinstance(dataset, str) else str(dataset.attrs["outcome"])
+        labels = LabelCount() if isinstance(file, str) else file.labels
         readings: dict[str, Reading] = {}
         for name, metric in self.metrics.items():
             if not isinstance(metric, ProbeMetric):
-                readings |= _readings(name, metric, self._of_run(name, metric, run, dataset))
-        return Found(Place.of(run), outcome, readings)
+                readings |= _readings(name, metric, self._of_run(name, metric, run, file), labels.problem)
+        return Found(Place.of(run), outcome, readings, labels)
 
-    def _of_run(self, name: str, metric: Metric, run: Run, dataset: xr.Dataset | str) -> Values | str:
-        if isinstance(dataset, str):
-            return dataset
+    def _of_run(self, name: str, metric: Metric, run: Run, file: _RunFile | str) -> Values | str:
+        if isinstance(file, str):
+            return file
         if (run.model, name) in self.part.itself:
             return ITSELF
+        if needs_labels(metric) and file.labels.problem:
+            return f"{_failed(file.dataset)}{file.labels.problem}"
         if not isinstance(metric, ComparisonMetric):
-            return _attempt(metric, lambda: metric.measure(_guarded(metric, dataset)), dataset)
+            return _attempt(metric, lambda: metric.measure(_guarded(metric, file.dataset)), file.dataset)
         partner = self.references.get(_pair(run))
         if partner is None:
             return f"simulation {run.simulation} has no reference trajectory (reference_trajectory: true)"
         if partner is run:
             return "the reference is not compared with itself"
-        other = self.opened(partner)
+        other = self._completed(partner)
         if isinstance(other, str):
-            return f"the reference's run: {other}"
-        if other.attrs["outcome"] != "completed":
-            return f"the reference's own run {_failure(other)}"
-        return _attempt(metric, lambda: self._compared(metric, dataset, other, partner), dataset)
+            return f"the reference's own run {partner.id}: {other}"
+        return _attempt(metric, lambda: self._compared(metric, file.dataset, other, partner), file.dataset)
+
+    def _completed(self, run: Run) -> xr.Dataset | str:
+        """A run that others may be compared with, or why it is none."""
+        file = self.run_file(run)
+        if isinstance(file, str):
+            return file
+        return f"it {_failure(file.dataset)}" if file.dataset.attrs["outcome"] != "completed" else file.dataset
 
     def _compared(self, metric: ComparisonMetric, dataset: xr.Dataset, other: xr.Dataset, partner: Run) -> Values:
         run, reference = _guarded(metric, dataset), _guarded(metric, other)
@@ -178,9 +208,12 @@ class _Session:
         return metric.compare_replicas(run, reference, [_guarded(metric, d) for d in self._siblings(partner)])
 
     def _siblings(self, partner: Run) -> list[xr.Dataset]:
-        """The reference's completed runs of every other replica, where they can be trusted."""
-        found = [self.opened(run) for run in self.references.values() if run is not partner]
-        return [d for d in found if not isinstance(d, str) and d.attrs["outcome"] == "completed"]
+        """The reference's completed runs of every other replica, where they can be trusted.
+
+        Where one is lost, its own pair has no value, and with it none of the condition's pooled numbers.
+        """
+        found = [self._completed(run) for run in self.references.values() if run is not partner]
+        return [dataset for dataset in found if not isinstance(dataset, str)]
 
     def probe(self, probe: Probe) -> list[Found]:
         metric = self.metrics.get(probe.metric)
@@ -196,12 +229,35 @@ class _Session:
         return [Found(Place.of(probe), "", _readings(probe.metric, metric, found))]
 
 
-def _readings(name: str, metric: Metric, found: Values | str) -> dict[str, Reading]:
-    """What a metric said, quantity by quantity."""
+@dataclass(frozen=True)
+class _RunFile:
+    """What metrics may be asked about.
+
+    Attributes:
+        dataset: without its labels where they are not enough, so that nobody measures anything from them.
+    """
+
+    dataset: xr.Dataset
+    labels: LabelCount
+
+
+def _run_file(run: Run, dataset: xr.Dataset, rules: LabelRules) -> _RunFile:
+    labels = count_labels(run, dataset, rules)
+    if labels.problem:
+        dataset = dataset.drop_vars([name for name in REFERENCE_VARIABLES if name in dataset.variables])
+    return _RunFile(dataset, labels)
+
+
+def _readings(name: str, metric: Metric, found: Values | str, missing: str = "") -> dict[str, Reading]:
+    """What a metric said, quantity by quantity.
+
+    Args:
+        missing: what the metric was not given, as the likely reason where it left a quantity out.
+    """
     unknown = sorted(map(str, set(found) - set(metric.quantities))) if not isinstance(found, str) else []
     if unknown:
         found = f"the metric returned {unknown[0]}, which is not among its quantities"
-    return {f"{name}.{quantity}": _reading(found, quantity) for quantity in metric.quantities}
+    return {f"{name}.{quantity}": _reading(found, quantity, missing) for quantity in metric.quantities}
 
 
 def _pair(run: Run) -> tuple[str, str, float, int]:
@@ -258,6 +314,11 @@ def _classless(facts: Any) -> Any:
     return {key: _classless(value) for key, value in facts.items() if key not in ("class", "code")}
 
 
+def _failed(dataset: xr.Dataset) -> str:
+    """In front of a reason: that the run failed, where it did."""
+    return f"the run {_failure(dataset)}: " if dataset.attrs.get("outcome") == "failed" else ""
+
+
 def _failure(dataset: xr.Dataset) -> str:
     attrs = dataset.attrs
     return f"failed ({attrs.get('failure_kind', 'unknown')} at {float(attrs.get('failure_time_fs', 0)):g} fs)"
@@ -294,7 +355,7 @@ def _guarded(metric: Metric, dataset: xr.Dataset) -> xr.Dataset:
 
 def _attempt(metric: Metric, ask: Callable[[], Any], dataset: xr.Dataset) -> Values | str:
     """Ask a metric; an exception becomes a reason."""
-    failed = f"the run {_failure(dataset)}: " if dataset.attrs.get("outcome") == "failed" else ""
+    failed = _failed(dataset)
     try:
         found = ask()
     except NotMeasurable as error:
@@ -306,11 +367,11 @@ def _attempt(metric: Metric, ask: Callable[[], Any], dataset: xr.Dataset) -> Val
     return found
 
 
-def _reading(found: Values | str, quantity: str) -> Reading:
+def _reading(found: Values | str, quantity: str, missing: str) -> Reading:
     if isinstance(found, str):
         return Reading({}, found)
     if quantity not in found:
-        return Reading({}, f"the metric gave no {quantity} for this run")
+        return Reading({}, f"the metric gave no {quantity} for this run{f' ({missing})' if missing else ''}")
     try:
         values = _plain_values(found[quantity])
     except Exception as error:  # whatever a plugin may have returned
@@ -326,7 +387,7 @@ def _plain_values(value: Any) -> dict[Extra, float]:
     if not isinstance(value, xr.DataArray):
         return {(): float(value)}
     dims = [str(dim) for dim in value.dims]
-    taken = set(dims) & {*RUN_DIMS, "run", "reason", "reason_index", "run_outcome"}
+    taken = set(dims) & {*RUN_DIMS, "run", "reason", "reason_index", "run_outcome", "run_labels", "run_labels_planned"}
     if taken:
         raise ValueError(f"the dim name {sorted(taken)[0]} is taken")
     axes = {dim: value[dim].values.tolist() for dim in dims}

@@ -19,6 +19,8 @@ from mdprotocol.plan.select import (
     select,
     unselected,
 )
+from mdprotocol.plan.steps import labels_of
+from mdprotocol.plan.twice import base_name
 from mdprotocol.plan.types import CriterionSource, Probe, Run
 from mdprotocol.protocol.places import Path
 from mdprotocol.protocol.schema import DIMS, REFERENCE, Criterion, Protocol
@@ -69,6 +71,7 @@ def _source(
     else:
         own_runs = [run for run in runs if run.model in models]
         chosen = _measurable(name, criterion, metric, own_runs, runs, findings)
+        _find_few_labels(name, protocol, metric, chosen, findings)
         _warn_single(name, criterion, quantity_of(metric, quantity).pool, chosen, findings)
         if not named(criterion, "simulation"):
             _warn_less(name, models, chosen, findings)
@@ -224,6 +227,26 @@ def _some(texts: Iterable[str]) -> str:
     listed = list(texts)
     rest = len(listed) - SHOWN
     return ", ".join(listed[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _find_few_labels(name: str, protocol: Protocol, metric: Metric, scope: Sequence[Run], findings: Findings) -> None:
+    """Runs that plan fewer labels than a comparison needs: a problem where none plans enough, else a warning."""
+    if not needs_labels(metric):
+        return
+    least = protocol.labels.least
+    few = [run for run in scope if labels_of(run.settings) < least]
+    for base in dict.fromkeys(base_name(protocol, run.simulation) for run in few):
+        counts = {labels_of(run.settings) for run in few if base_name(protocol, run.simulation) == base}
+        planned = " or ".join(f"{count} label{'s' * (count != 1)}" for count in sorted(counts))
+        text = (
+            f"gives a run {planned}, and criterion '{name}' needs {least} of each run (`labels: least`); "
+            "label more often, or run longer"
+        )
+        path: Path = ("simulations", base, "reference_every_fs")
+        if len(few) == len(scope):
+            findings.error(path, text)
+        else:
+            findings.warn(path, text)
 
 
 def _partner(run: Run) -> tuple[object, ...]:

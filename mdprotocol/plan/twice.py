@@ -43,7 +43,7 @@ def find_equal_runs(protocol: Protocol, runs: Iterable[Run], findings: Findings)
 
 
 def _cause(protocol: Protocol, one: Run, other: Run) -> tuple[Path, str]:
-    base = _base(protocol, other.simulation)
+    base = base_name(protocol, other.simulation)
     if one.system != other.system:
         why = f"systems '{one.system}' and '{other.system}' are the same structure, with equal seeds"
         return ("systems", other.system), f"{why}; leave one of them out, or let the seeds differ"
@@ -54,7 +54,7 @@ def _cause(protocol: Protocol, one: Run, other: Run) -> tuple[Path, str]:
     return ("simulations", base, "seeds"), f"{why}; let the seeds differ"
 
 
-def _base(protocol: Protocol, expanded: str) -> str:
+def base_name(protocol: Protocol, expanded: str) -> str:
     """Name of a simulation before its list of time steps is expanded."""
     for name, simulation in protocol.simulations.items():
         if expanded in simulation_names(name, simulation.timestep_fs):

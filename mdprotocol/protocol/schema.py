@@ -216,6 +216,18 @@ class SelfTest(Section):
     """Sizes of planted faults where they differ from the catalogue's."""
 
 
+class LabelRules(Section):
+    """When the reference's labels are enough to compare with; a comparison without enough is NOT MEASURED.
+
+    A reference that gives no label fails where a geometry is strained: where the model's error is often largest.
+    """
+
+    max_failed_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of a run's planned labels that may have failed, or be missing."""
+    least: Annotated[int, Field(ge=1)] = 2
+    """Labels of a run below which nothing is compared with them."""
+
+
 class Protocol(Section):
     """A protocol: models, systems, simulations, metrics and the criteria that decide, written down beforehand."""
 
@@ -233,6 +245,8 @@ class Protocol(Section):
     `run --until-decided` sets it."""
     models: Annotated[dict[Name, SerializeAsAny[Model]], Field(min_length=1)]
     reference: SerializeAsAny[Model] | None = None
+    labels: LabelRules = LabelRules()
+    """When the reference's labels are enough to compare with."""
     systems: Annotated[dict[Name, SerializeAsAny[SystemSource]], Field(min_length=1)]
     simulations: dict[Name, Simulation] = {}
     metrics: dict[Name, SerializeAsAny[Metric]] = {}

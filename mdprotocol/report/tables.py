@@ -43,6 +43,14 @@ def value_of(measurement: Measurement) -> str:
     return numbers.measured(measurement.value, measurement.standard_error, measurement.units)
 
 
+def with_labels(measurement: Measurement) -> str:
+    """As `value_of`, and how many labels of the reference it rests on: `0.031 ± 0.002 eV/Å, 492 labels`."""
+    count = measurement.labels
+    if count is None or measurement.reason:
+        return value_of(measurement)
+    return f"{value_of(measurement)}, {count:,} label{'s' * (count != 1)}"
+
+
 def interval_of(measurement: Measurement) -> str:
     """The confidence interval, or a dash for exact numbers and numbers that are not there."""
     if measurement.low == measurement.high:
@@ -72,7 +80,7 @@ def _criterion_row(criterion: CriterionResult) -> tuple[str, ...]:
     found = worst.measurement
     passed = sum(cell.outcome is Outcome.PASS for cell in criterion.cells)
     place = where(found.where) or "all together"
-    return (*head, value_of(found), interval_of(found), allowed, f"{passed} of {len(criterion.cells)}", place)
+    return (*head, with_labels(found), interval_of(found), allowed, f"{passed} of {len(criterion.cells)}", place)
 
 
 def diagnosis(verdict: ModelVerdict) -> Table:
@@ -104,7 +112,7 @@ def _cell_sentence(criterion: CriterionResult, cell: CellResult) -> str:
     allowed = numbers.bound(criterion.minimum, criterion.maximum, criterion.units)
     known = interval_of(found)
     spread = f" (interval {known})" if known != numbers.MISSING else ""
-    text = f"{place}: {value_of(found)}{spread} against {allowed}"
+    text = f"{place}: {with_labels(found)}{spread} against {allowed}"
     return f"{text}; {cell.advice}" if cell.advice else text
 
 
@@ -228,7 +236,7 @@ def _measurement_row(found: Measurement, dims: Sequence[str], own: bool) -> tupl
     shown = [numbers.plain(cell, digits=6) if isinstance(cell, int | float) else str(cell) for cell in cells]
     rest = where({dim: value for dim, value in found.where.items() if dim not in USUAL_DIMS})
     at = (rest,) if own else ()
-    return (found.quantity, *shown, *at, value_of(found), interval_of(found), str(len(found.samples)), found.reason)
+    return (found.quantity, *shown, *at, with_labels(found), interval_of(found), str(len(found.samples)), found.reason)
 
 
 def by_metric(found: Sequence[Measurement]) -> dict[str, list[Measurement]]:

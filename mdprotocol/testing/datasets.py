@@ -201,7 +201,7 @@ def _attrs(
         "model": "test", "system": "water", "simulation": "nve", "temperature_K": temperature_K, "replica": 0,
         "seed": seed, "timestep_fs": timestep, "duration_ps": float(time[-1]) / FS_PER_PS, "degrees_of_freedom": modes,
         "integrator": json.dumps({"type": "velocity_verlet"}), "outcome": "completed", "kernel": "torch",
-        "plain_failures": 0, "plain_failure_detail": "",
+        "reference_failures": 0, "reference_failure_detail": "", "plain_failures": 0, "plain_failure_detail": "",
         "settings": json.dumps({"timestep_fs": timestep, "record_every_fs": interval_fs}),
         "failure_kind": "nan" if failed else "", "failure_step": round(at / timestep) if failed else -1,
         "failure_time_fs": at, "failure_detail": "a coordinate is not a number" if failed else "",

@@ -64,4 +64,8 @@ def _plain(run: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     frames = finite(run, "plain_frame").astype(int)
     if len(frames) == 0 or frames.min() < 0 or frames.max() >= run.sizes["frame"]:
         raise NotMeasurable("plain_frame points to frames that are not in the run, or to none")
+    if len(np.unique(frames)) < len(frames):
+        raise NotMeasurable("plain_frame points to a frame twice")
+    if run.attrs.get("outcome") == "completed" and not {0, run.sizes["frame"] - 1} <= set(frames.tolist()):
+        raise NotMeasurable("the plain model was not asked about the run's first and last frame")
     return frames, finite(run, "plain_force"), finite(run, "plain_energy")

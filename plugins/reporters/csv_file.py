@@ -11,7 +11,9 @@ from typing import Any, Literal
 from mdprotocol.api import CellResult, CriterionResult, ModelVerdict, Report, Reporter, escape
 
 BEFORE = ("protocol", "model", "decision", "criterion", "level", "quantity", "units", "minimum", "maximum", "outcome")
-AFTER = ("cell_outcome", "value", "standard_error", "low", "high", "confidence", "replicas", "reason", "advice")
+AFTER = (
+    "cell_outcome", "value", "standard_error", "low", "high", "confidence", "replicas", "labels", "reason", "advice"
+)  # fmt: skip
 USUAL_DIMS = ("system", "simulation", "temperature")
 
 
@@ -67,6 +69,7 @@ def _cell(cell: CellResult) -> dict[str, Any]:
         "high": found.high,
         "confidence": found.confidence,
         "replicas": len(found.samples),
+        "labels": found.labels,
         "reason": found.reason,
         "advice": cell.advice,
     }

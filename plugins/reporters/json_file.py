@@ -15,7 +15,8 @@
         dropped          must criteria that were not applied, each with the reason in one sentence
     expectations     [{name, metric, of, to, minimum, maximum, measured, outcome, by_system}]: ratios between models
     runs             [{run, model, system, simulation, temperature_K, replica, outcome, failure, time_ps}]
-    measurements     [{quantity, units, where, value, standard_error, low, high, confidence, samples, runs, reason}]
+    measurements     [{quantity, units, where, value, standard_error, low, high, confidence, samples, runs, reason}];
+                     and `labels`, their number, where it compares with the reference's labels
     figures          relative paths
     provenance       versions, hardware, seed, checkpoints, commit
 
@@ -88,7 +89,8 @@ def _criterion(criterion: CriterionResult) -> dict[str, Any]:
 
 def _measurement(found: Measurement) -> dict[str, Any]:
     names = ("quantity", "units", "value", "standard_error", "low", "high", "confidence", "samples", "runs", "reason")
-    return {"where": dict(found.where)} | {name: getattr(found, name) for name in names}
+    labels = {} if found.labels is None else {"labels": found.labels}
+    return {"where": dict(found.where)} | {name: getattr(found, name) for name in names} | labels
 
 
 def finite(data: Any) -> Any:

@@ -80,3 +80,11 @@ def test_what_does_not_fit_the_run_is_not_measured() -> None:
 
 def test_it_is_registered() -> None:
     assert build_registry().entries["metrics"]["kernel_error"].component is KernelError
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"), [([0, 1, 1, 7], "a frame twice"), ([1, 2], "first and last"), ([0, 1], "first and last")]
+)
+def test_frames_that_were_not_asked_about_are_missed(kept: list[int], said: str) -> None:
+    with pytest.raises(NotMeasurable, match=said):
+        KernelError().measure(make_run().isel(plain=kept))
