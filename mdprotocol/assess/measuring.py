@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mdprotocol.assess.inert import inert
 from mdprotocol.assess.labelled import LabelCount, count_labels
 from mdprotocol.assess.measurements import Entry, Measurements, collect
 from mdprotocol.assess.places import RUN_DIMS, Extra, Place, Reading
@@ -231,7 +232,7 @@ class _Session:
 
 @dataclass(frozen=True)
 class _RunFile:
-    """What metrics may be asked about.
+    """What metrics may be asked about: a run in which something happened.
 
     Attributes:
         dataset: without its labels where they are not enough, so that nobody measures anything from them.
@@ -241,11 +242,11 @@ class _RunFile:
     labels: LabelCount
 
 
-def _run_file(run: Run, dataset: xr.Dataset, rules: LabelRules) -> _RunFile:
+def _run_file(run: Run, dataset: xr.Dataset, rules: LabelRules) -> _RunFile | str:
     labels = count_labels(run, dataset, rules)
     if labels.problem:
         dataset = dataset.drop_vars([name for name in REFERENCE_VARIABLES if name in dataset.variables])
-    return _RunFile(dataset, labels)
+    return inert(dataset) or _RunFile(dataset, labels)
 
 
 def _readings(name: str, metric: Metric, found: Values | str, missing: str = "") -> dict[str, Reading]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from mdprotocol.components import ForceField, Structure, Subject
 from mdprotocol.engine import events
 from mdprotocol.engine.batch import Emit
+from mdprotocol.engine.inert import inert
 from mdprotocol.engine.propagate import propagate
-from mdprotocol.errors import MDProtocolError
+from mdprotocol.errors import MDProtocolError, NotMeasurable
 from mdprotocol.plan.types import Probe, ProbeBatch
 from mdprotocol.store import ResultsFolder
 
@@ -19,10 +20,13 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
     folder = ResultsFolder(root)
     force_field = batch.component.load(Path(batch.base))
     teacher = batch.reference.load(Path(batch.base)) if batch.reference else None
+    why_nothing = functools.cache(lambda system: inert(force_field, batch.structures[system]))
     for probe in batch.probes:
         label = f"{probe.model} {probe.system} {probe.metric}"
         emit(events.ProbeStarted(label))
         try:
+            if _examines_forces(probe) and (reason := why_nothing(probe.system)):
+                raise NotMeasurable(reason)
             subject = _subject(probe, batch.structures[probe.system], force_field, teacher)
             dataset = probe.component.probe(subject)
             facts = {"identity": probe.identity, "model": probe.model, "system": probe.system, "metric": probe.metric}
@@ -34,6 +38,11 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
             problem = str(error) if isinstance(error, MDProtocolError) else f"{type(error).__name__}: {error}"
             folder.write_problem(probe.id, probe.identity, problem)
             emit(events.ProbeFinished(label, problem=problem))
+
+
+def _examines_forces(probe: Probe) -> bool:
+    """Whether it asks what the force field does; one that runs alone and moves nothing only times or weighs it."""
+    return not probe.component.alone or probe.component.needs_dynamics
 
 
 def _subject(probe: Probe, structure: Structure, force_field: ForceField, teacher: ForceField | None) -> Subject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mdprotocol.plan.findings import Findings
+from mdprotocol.plan.inert import LEAST_TEMPERATURE_K
 from mdprotocol.plan.types import RunSettings
 from mdprotocol.protocol.places import Path
 from mdprotocol.protocol.schema import Equilibration, Simulation
@@ -18,6 +19,7 @@ PLAIN_FRAMES, PLAIN_STEPS = 8, 1000
 def run_settings(name: str, simulation: Simulation, timestep_fs: float, findings: Findings) -> RunSettings:
     """Settings of a simulation's runs in whole steps; what does not fit is noted in `findings`."""
     path: Path = ("simulations", name)
+    _warn_cold(simulation, path, findings)
     steps = _whole_steps(simulation.duration_ps, timestep_fs, (*path, "duration_ps"), findings)
     record = _rounded(simulation.record_every_fs, timestep_fs, (*path, "record_every_fs"), "steps", findings)
     label = 0
@@ -38,6 +40,16 @@ def run_settings(name: str, simulation: Simulation, timestep_fs: float, findings
         guards=simulation.guards,
         equilibration=_equilibration(simulation.equilibration, (*path, "equilibration"), findings),
     )
+
+
+def _warn_cold(simulation: Simulation, path: Path, findings: Findings) -> None:
+    for index, kelvin in enumerate(simulation.temperatures_K):
+        if kelvin < LEAST_TEMPERATURE_K:
+            findings.warn(
+                (*path, "temperatures_K", index),
+                f"at {kelvin:g} K nothing moves, so that no criterion can be measured there; "
+                f"runs need a mean kinetic temperature of {LEAST_TEMPERATURE_K:g} K",
+            )
 
 
 def _equilibration(stage: Equilibration | None, path: Path, findings: Findings) -> Equilibration | None:
