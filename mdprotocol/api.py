@@ -39,10 +39,13 @@ from mdprotocol.errors import (
     ReferenceFailure,
     StructureError,
     UsageError,
+    asked_to_stop,
+    in_words,
 )
 from mdprotocol.freshness import fresh_answer
 from mdprotocol.hookspecs import hookimpl
 from mdprotocol.report import deployment, escape, head, numbers, side_by_side, summary, tables
+from mdprotocol.surroundings import kept_streams
 from mdprotocol.units import (
     AMU_EV_FS2_PER_A2,
     BOHR_A,
@@ -122,6 +125,7 @@ __all__ = [
     "UsageError",
     "Values",
     "Variable",
+    "asked_to_stop",
     "consenting",
     "deployment",
     "escape",
@@ -130,6 +134,8 @@ __all__ = [
     "granted",
     "head",
     "hookimpl",
+    "in_words",
+    "kept_streams",
     "modules",
     "numbers",
     "side_by_side",

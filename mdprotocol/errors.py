@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,4 +84,26 @@ def told(error: BaseException) -> str:
     """What another's code raised, in a line: its kind, its words, and where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
+    return f"{in_words(error)}{where}"
+
+
+def in_words(error: BaseException) -> str:
+    """The kind of an error and what it says, in a line; what has no words (or raises when asked) has its kind."""
+    try:
+        words = " ".join(str(error).split())
+    except BaseException as failure:
+        if asked_to_stop(failure):
+            raise
+        words = ""
+    return f"{type(error).__name__}: {words}"
+
+
+def asked_to_stop(error: BaseException) -> bool:
+    """Whether an exception says that the program was asked to stop, by a signal.
+
+    All else that others' code raises is a failure of that code: SystemExit, GeneratorExit, and a KeyboardInterrupt too
+    where SIGINT has a handler that raises something else.
+    """
+    if isinstance(error, Interrupted):
+        return True
+    return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 
+from mdprotocol import surroundings
 from mdprotocol.engine.batch import Emit, run_batch
 from mdprotocol.engine.probe import run_probes
 from mdprotocol.engine.writing import RunOutcome
@@ -23,6 +25,10 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXP
 
 def prepare_worker(plugins: Sequence[str]) -> None:
     """Once in every worker: the same plugins as the parent, one thread, deterministic algorithms."""
+    if multiprocessing.parent_process() is None:
+        surroundings.usable_streams()
+    else:
+        surroundings.settle()
     single_thread()
     build_registry(plugins)
 

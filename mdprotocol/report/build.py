@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mdprotocol.components import Figure, Report, RunRow
+from mdprotocol.errors import asked_to_stop, in_words
 from mdprotocol.report.provenance import without_absolute_paths
 from mdprotocol.verdicts import Measurement, ModelVerdict
 
@@ -66,7 +67,19 @@ BEFORE, AFTER = ("trade_off", "survival"), ("speed",)
 
 
 def draw(report: Report, spread: Spread | None = None) -> tuple[Figure, ...]:
-    """All figures of a report; matplotlib is imported where they are drawn and not before."""
+    """All figures of a report; matplotlib is imported where they are drawn and not before.
+
+    Where nothing can be drawn at all (matplotlib is broken), one that says so: the verdict does without.
+    """
+    try:
+        return _drawn(report, spread)
+    except BaseException as error:
+        if asked_to_stop(error):
+            raise
+        return (Figure("figures", "Figures", "", missing=f"could not be drawn ({in_words(error)})"),)
+
+
+def _drawn(report: Report, spread: Spread | None) -> tuple[Figure, ...]:
     parts = HALVES if spread else (OF_A_MODEL,)
     models = range(len(report.verdicts))
     sheets = [Sheet(report, model, names) for model in models for names in parts]

@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import IO, Annotated, Any, Literal
 
 import ase
 from ase import Atoms
@@ -77,9 +77,7 @@ class File(SourceWithCell):
         from ase.io import read
         from ase.io.formats import ioformats
 
-        # Binary formats say how much is to be read next. Bytes in hand give what there is; a file has room made beforehand.
-        bounded = ioformats[form].isbinary and ioformats[form].acceptsfd
-        content = io.BytesIO(data) if bounded else str(file)
+        content = _opened(file, data, ioformats[form].isbinary) if ioformats[form].acceptsfd else str(file)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -95,6 +93,17 @@ class File(SourceWithCell):
         if not isinstance(found, Atoms):
             raise StructureError(f"{self.path}: holds no structure")
         return found
+
+
+def _opened(file: Path, data: bytes, binary: bool) -> IO[Any]:
+    """A file's content as ASE's readers take it.
+
+    Binary formats say how much is to be read next: bytes in hand give what there is, a file has room made beforehand. A
+    text is UTF-8, whatever the locale.
+    """
+    content = io.BytesIO(data)
+    content.name = str(file)  # some readers look for other files beside it
+    return content if binary else io.TextIOWrapper(content, encoding="utf-8")
 
 
 def _check_xyz(shown: str, data: bytes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mdprotocol.report.figures import plain_matplotlib  # isort: skip  # noqa: F401 - before any other imports matplotlib
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 

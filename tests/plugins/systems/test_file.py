@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -204,3 +206,22 @@ def test_unsafe_formats_are_refused_by_name(tmp_path: Path, form: str) -> None:
     write(tmp_path / "m.xyz", ETHANOL)
     with pytest.raises(StructureError, match="can run code"):
         File(path="m.xyz", format=form).build("x", tmp_path)
+
+
+def test_a_text_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    (tmp_path / "m.xyz").write_text("1\nwäßrig\nHe 0 0 0\n", encoding="utf-8")
+    (tmp_path / "m.sdf").write_text(
+        "wäßrig\n\n\n  1  0  0  0  0  0  0  0  0  0999 V2000\n"
+        "    0.0000    0.0000    0.0000 He  0  0  0  0  0  0  0  0  0  0  0  0\nM  END\n$$$$\n",
+        encoding="utf-8",
+    )
+    code = (
+        "import sys; from pathlib import Path; from mdprotocol_plugins.systems.file import File\n"
+        "assert sys.getfilesystemencoding() == 'ascii'\n"
+        "for name in ('m.xyz', 'm.sdf'):\n    assert len(File(path=name).build('x', Path('.'))) == 1"
+    )
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
