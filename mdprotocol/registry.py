@@ -25,7 +25,7 @@ from mdprotocol.components import (
     Reporter,
     SystemSource,
 )
-from mdprotocol.errors import PluginError
+from mdprotocol.errors import PluginError, asked_to_stop, in_words
 
 KINDS: Mapping[str, type[Component]] = MappingProxyType(
     {
@@ -116,8 +116,10 @@ def _origin(point: importlib.metadata.EntryPoint) -> str:
 def _load_entry_point(point: importlib.metadata.EntryPoint) -> ModuleType:
     try:
         return point.load()
-    except Exception as error:
-        raise PluginError(f"plugin {_origin(point)} cannot be loaded: {type(error).__name__}: {error}") from error
+    except BaseException as error:
+        if asked_to_stop(error):
+            raise
+        raise PluginError(f"plugin {_origin(point)} cannot be loaded: {in_words(error)}") from error
 
 
 def _absolute(source: str, base: Path) -> str:
@@ -129,8 +131,10 @@ def _load_source(source: str) -> ModuleType:
         return _load_path(Path(source)) if is_local_path(source) else importlib.import_module(source)
     except PluginError:
         raise
-    except Exception as error:
-        raise PluginError(f"plugin {source} cannot be loaded: {type(error).__name__}: {error}") from error
+    except BaseException as error:
+        if asked_to_stop(error):
+            raise
+        raise PluginError(f"plugin {source} cannot be loaded: {in_words(error)}") from error
 
 
 def _load_path(path: Path) -> ModuleType:
@@ -179,8 +183,10 @@ def _classes_of(implementation: pluggy.HookImpl, kind: str, base: type[Component
     where = f"plugin {implementation.plugin_name}, hook mdprotocol_{kind}"
     try:
         classes: list[type[Component]] = list(implementation.function())  # type: ignore[call-overload]
-    except Exception as error:
-        raise PluginError(f"{where}: {type(error).__name__}: {error}") from error
+    except BaseException as error:
+        if asked_to_stop(error):
+            raise
+        raise PluginError(f"{where}: {in_words(error)}") from error
     for item in classes:
         _check_class(item, base, where)
     return classes

@@ -14,7 +14,7 @@ from mdprotocol.assess.diagnose import NO_PHYSICS, OF_ITS_OWN, PROBES, against_r
 from mdprotocol.components import Metric, ProbeMetric
 from mdprotocol.engine import tasks
 from mdprotocol.engine.events import ProbeFinished
-from mdprotocol.errors import StoreError
+from mdprotocol.errors import StoreError, in_words
 from mdprotocol.plan import Plan, metrics_of
 from mdprotocol.plan.followup import FollowUp, Rerun
 from mdprotocol.plan.metrics import split_quantity
@@ -48,7 +48,7 @@ def follow_up(
         if isinstance(result, BaseException):  # whatever goes wrong here, the verdict stands without a cause
             place = getattr(result, "task", None)
             name = "" if place is None else f"{wanted[place].model} "
-            on_event(ProbeFinished(f"{name}diagnosis", problem=f"{type(result).__name__}: {result}"))
+            on_event(ProbeFinished(f"{name}diagnosis", problem=in_words(result)))
 
 
 def causes_of(verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: ResultsFolder) -> list[Diagnosis]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mdprotocol.errors import in_words
 from mdprotocol.plan import Plan
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.types import Batch, Probe, ProbeBatch, Run
@@ -80,7 +81,7 @@ def keep_problem(folder: ResultsFolder, task: Batch | ProbeBatch, error: BaseExc
     """A task was lost: what it has not finished gets the reason."""
     for item in _items(task):
         if _missing(folder, item):
-            folder.write_problem(item.id, item.identity, f"{type(error).__name__}: {error}")
+            folder.write_problem(item.id, item.identity, in_words(error))
 
 
 def _items(task: Batch | ProbeBatch) -> Sequence[Run | Probe]:

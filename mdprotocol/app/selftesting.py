@@ -28,7 +28,7 @@ from mdprotocol.app.workers import executor_named
 from mdprotocol.assess import judge_models, measure
 from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms, see
 from mdprotocol.components import Metric
-from mdprotocol.errors import StoreError, UsageError
+from mdprotocol.errors import StoreError, UsageError, asked_to_stop
 from mdprotocol.plan import Plan, Probe, Run, make_plan, metrics_of, total_steps
 from mdprotocol.plan.covering import covering
 from mdprotocol.plan.identity import hashed
@@ -352,8 +352,8 @@ def _simulate(job: Job, folder: ResultsFolder) -> None:
             task()
         except StoreError:
             raise
-        except Exception:
-            if job.change is None:
+        except BaseException as error:
+            if job.change is None or asked_to_stop(error):
                 raise
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mdprotocol.errors import in_words
+
 
 @dataclass(frozen=True)
 class Event:
@@ -80,4 +82,4 @@ class TaskFailed(Event):
 
     @classmethod
     def of(cls, error: BaseException) -> TaskFailed:
-        return cls("task", f"{type(error).__name__}: {error}")
+        return cls("task", in_words(error))

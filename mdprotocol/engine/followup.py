@@ -21,7 +21,7 @@ from mdprotocol.engine import events
 from mdprotocol.engine.guards import Watch
 from mdprotocol.engine.loop import initial_state
 from mdprotocol.engine.propagate import propagate
-from mdprotocol.errors import NotMeasurable
+from mdprotocol.errors import NotMeasurable, asked_to_stop
 from mdprotocol.plan.followup import AS_RUN, DOUBLE, HALF_STEP, PROBE, TRIPPED, FollowUp, Rerun
 from mdprotocol.plan.identity import hashed
 from mdprotocol.plan.types import Run
@@ -101,7 +101,9 @@ def _probe_all(
             continue
         try:
             found = probe.measure(_loaded(folder, path) if path else probe.probe(subject))
-        except Exception:  # a probe that breaks tells nothing, and must not hide what the others tell
+        except BaseException as error:  # a probe that breaks tells nothing, and must not hide what the others tell
+            if asked_to_stop(error):
+                raise
             continue
         for quantity, value in found.items():
             table.add(PROBE, f"{name}.{quantity}", system, float(np.max(np.asarray(value, dtype=float))))
@@ -140,8 +142,9 @@ def _run_again(
             for quantity, value, detail in _numbers(rerun, structure, model, timestep, count, start):
                 names = " ".join(rerun.criteria)
                 table.add(what, quantity, system, value, criteria=names, detail=detail)
-    except Exception:  # a run that is gone, a model or integrator that breaks: the others may still tell
-        return
+    except BaseException as error:  # a run that is gone, a model or integrator that breaks: the others may still tell
+        if asked_to_stop(error):
+            raise
 
 
 def in_double(component: Model, base: str, force_field: ForceField) -> ForceField | None:
@@ -201,7 +204,9 @@ def _numbers(
     for quantity, metric in rerun.quantities.items():
         try:
             value = float(np.max(np.asarray(metric.measure(moved)[quantity.partition(".")[2]], dtype=float)))
-        except Exception:  # as for a probe
+        except BaseException as error:  # as for a probe
+            if asked_to_stop(error):
+                raise
             continue
         yield quantity, value, f"over {length}"
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mdprotocol.components import Evaluation, ForceField, MDState, Structure, Topology
-from mdprotocol.errors import PluginError
+from mdprotocol.errors import PluginError, asked_to_stop, in_words
 
 
 class Forces:
@@ -85,8 +85,8 @@ class Forces:
             return self._evaluator(positions)
         except PluginError:  # what the model may not do ends the task; it is no failure of a run
             raise
-        except Exception as error:
-            culprits = self._culprits(positions)
+        except BaseException as error:
+            culprits = {} if asked_to_stop(error) else self._culprits(positions)
             if not culprits:
                 raise error
         for copy, text in culprits.items():
@@ -103,6 +103,8 @@ class Forces:
             first, last = self._topology.offsets[b : b + 2].tolist()
             try:
                 self._force_field.prepare(Topology.of([structure]))(positions[first:last].clone())
-            except Exception as error:
-                found[b] = f"{type(error).__name__}: {error}"
+            except BaseException as error:
+                if asked_to_stop(error):
+                    raise
+                found[b] = in_words(error)
         return {b: text for b, text in found.items() if b not in self._parked}

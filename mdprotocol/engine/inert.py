@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from mdprotocol.components import ForceField, Structure, Topology
+from mdprotocol.errors import asked_to_stop
 from mdprotocol.plan.inert import LEAST_ENERGY_EV, LEAST_FORCE_EV_A, no_forces
 
 DISPLACED_A = 0.05
@@ -34,7 +35,9 @@ def inert(force_field: ForceField, structure: Structure, seed: int = 0) -> str:
             energies.append(float(found.energy[0]))
             if largest >= LEAST_FORCE_EV_A:
                 return ""
-    except Exception:  # a plugin's: the probe meets it too
+    except BaseException as error:  # a plugin's: the probe meets it too
+        if asked_to_stop(error):
+            raise
         return ""
     if not max(energies) - min(energies) < LEAST_ENERGY_EV:
         return ""

@@ -14,7 +14,7 @@ from mdprotocol.components import Evaluator, ForceField, Structure, Topology
 from mdprotocol.engine.journal import SEGMENT_SECONDS, History
 from mdprotocol.engine.known import KnownLabels
 from mdprotocol.engine.stopping import Stop
-from mdprotocol.errors import PluginError, ReferenceFailure, told
+from mdprotocol.errors import PluginError, ReferenceFailure, asked_to_stop, told
 from mdprotocol.store.netcdf import Growing
 from mdprotocol.store.segment import Segment
 from mdprotocol.store.work import Work
@@ -144,7 +144,9 @@ def _answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndar
         errors, energy, forces = found.errors, float(found.energy[0]), found.forces.detach().cpu().numpy().copy()
     except (ReferenceFailure, PluginError, MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # a plugin's: it costs this label
+    except BaseException as error:  # a plugin's: it costs this label
+        if asked_to_stop(error):
+            raise
         raise ReferenceFailure(f"it raised {told(error)}") from error
     if errors:
         raise ReferenceFailure("; ".join(map(str, errors.values())))

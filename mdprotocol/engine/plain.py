@@ -15,6 +15,7 @@ import torch
 
 from mdprotocol.components import ForceField, Structure, Topology
 from mdprotocol.engine.journal import History
+from mdprotocol.errors import asked_to_stop, in_words
 from mdprotocol.store.netcdf import Growing
 
 MOST_ATOMS = 512
@@ -33,8 +34,10 @@ class PlainFrames:
         self._problem = ""
         try:
             self._plain = model.plain("float64")
-        except Exception as error:  # a run is worth keeping whatever a plugin does here
-            self._plain, self._problem = None, f"{type(error).__name__}: {error}"
+        except BaseException as error:  # a run is worth keeping whatever a plugin does here
+            if asked_to_stop(error):
+                raise
+            self._plain, self._problem = None, in_words(error)
 
     def of(self, history: History, b: int, structure: Structure, count: int) -> tuple[dict[str, Any], list[Growing]]:
         """Attributes and variables for the file of copy b.
@@ -63,10 +66,15 @@ class PlainFrames:
         together = max(1, MOST_ATOMS // len(structure))
         for start in range(0, len(positions), together):
             some = positions[start : start + together]
-            try:
-                yield from self._call(structure, some)
-            except Exception as error:
-                yield from [self._problem or f"{type(error).__name__}: {error}"] * len(some)
+            yield from self._tried(structure, some)
+
+    def _tried(self, structure: Structure, positions: Sequence[np.ndarray]) -> Sequence[tuple[float, np.ndarray] | str]:
+        try:
+            return self._call(structure, positions)
+        except BaseException as error:
+            if asked_to_stop(error):
+                raise
+            return [self._problem or in_words(error)] * len(positions)
 
     def _call(self, structure: Structure, positions: Sequence[np.ndarray]) -> list[tuple[float, np.ndarray] | str]:
         assert self._plain is not None

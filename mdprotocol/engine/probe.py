@@ -10,7 +10,7 @@ from mdprotocol.engine import events
 from mdprotocol.engine.batch import Emit
 from mdprotocol.engine.inert import inert
 from mdprotocol.engine.propagate import propagate
-from mdprotocol.errors import MDProtocolError, NotMeasurable
+from mdprotocol.errors import MDProtocolError, NotMeasurable, asked_to_stop, in_words
 from mdprotocol.plan.types import Probe, ProbeBatch
 from mdprotocol.store import ResultsFolder
 
@@ -33,9 +33,11 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
             facts["model_digest"] = probe.model_digest
             folder.write_dataset(probe.path, dataset.assign_attrs(facts))
             emit(events.ProbeFinished(label))
-        except Exception as error:
+        except BaseException as error:
+            if asked_to_stop(error):
+                raise
             # A third party's probe must not take the others with it; its criterion will be NOT MEASURED.
-            problem = str(error) if isinstance(error, MDProtocolError) else f"{type(error).__name__}: {error}"
+            problem = str(error) if isinstance(error, MDProtocolError) else in_words(error)
             folder.write_problem(probe.id, probe.identity, problem)
             emit(events.ProbeFinished(label, problem=problem))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mdprotocol.components import Metric, Model, Structure
-from mdprotocol.errors import MDProtocolError, UsageError, told
+from mdprotocol.errors import MDProtocolError, UsageError, asked_to_stop, told
 from mdprotocol.plan.batches import make_batches, make_probe_batches
 from mdprotocol.plan.expand import expand_probes, expand_runs
 from mdprotocol.plan.findings import Findings
@@ -135,7 +135,9 @@ def _plugin_asked(path: tuple[str, ...], findings: Findings) -> Iterator[None]:
         yield
     except MDProtocolError as error:
         findings.error(path, str(error), key=True)
-    except Exception as error:
+    except BaseException as error:
+        if asked_to_stop(error):
+            raise
         findings.error(path, f"its plugin raised {told(error)}", key=True)
 
 

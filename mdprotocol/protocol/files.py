@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mdprotocol.components import Model
-from mdprotocol.errors import MDProtocolError, Problem, told
+from mdprotocol.errors import MDProtocolError, Problem, asked_to_stop, told
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.places import nearest
 from mdprotocol.protocol.typed import component_classes
@@ -47,7 +47,9 @@ def missing_files(model: Model, base: FilePath) -> Iterator[tuple[str, str]]:
     except MDProtocolError as error:
         yield "", str(error)
         return
-    except Exception as error:
+    except BaseException as error:
+        if asked_to_stop(error):
+            raise
         yield "", f"its plugin raised {told(error)}"
         return
     absent = [(field_of(model, file, base), _absent(file, base)) for file in files if not file.is_file()]

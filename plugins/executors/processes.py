@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from mdprotocol.api import Executor
+from mdprotocol.api import Executor, asked_to_stop, in_words, kept_streams
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 START_S = 300.0
@@ -257,7 +257,9 @@ def serve(connection: Connection, setup: Callable[[], None]) -> None:
     with contextlib.suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the last: its task was told to stop
         try:
             setup()
-        except Exception as error:
+        except BaseException as error:
+            if asked_to_stop(error):
+                raise
             connection.send(("unfit", portable(error)))
             return
         connection.send(("ready", None))
@@ -276,27 +278,36 @@ def end_with_parent() -> None:
 def _answer(connection: Connection) -> Any:
     data = connection.recv_bytes()
     try:
-        work, task = pickle.loads(data)
-        return work(task, lambda event: connection.send(("event", event)))
-    except Exception as error:
+        with kept_streams():
+            work, task = pickle.loads(data)
+            return work(task, lambda event: connection.send(("event", event)))
+    except BaseException as error:  # whatever a plugin raises ends its own task only
+        if asked_to_stop(error):
+            raise
         return portable(error)
 
 
 def _send_result(connection: Connection, result: Any) -> None:
     try:
         connection.send(("done", result))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+    except Exception as error:
+        if isinstance(error, ConnectionError):
+            raise
         connection.send(("done", portable(error)))
 
 
-def portable(error: Exception) -> Exception:
-    """The error as another process can read it, with its traceback as a note."""
-    text = "".join(traceback.format_exception(error))
-    try:
+def portable(error: BaseException) -> Exception:
+    """The error as another process can read it, with its traceback as a note.
+
+    What is no Exception (SystemExit and its like) becomes one: where it arrives it must not end anything.
+    """
+    copy: Any = None
+    with contextlib.suppress(Exception):
         copy = pickle.loads(pickle.dumps(error))
-    except Exception:
-        copy = RuntimeError(f"{type(error).__name__}: {error}")
-    copy.add_note(text)
+    if not isinstance(copy, Exception):
+        copy = RuntimeError(in_words(error))
+    with contextlib.suppress(Exception):  # its words, or those of its cause, may raise
+        copy.add_note("".join(traceback.format_exception(error)))
     return copy  # type: ignore[no-any-return]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from mdprotocol.api import Executor
+from mdprotocol.api import Executor, asked_to_stop, kept_streams
 from mdprotocol_plugins.executors.processes import placed
 
 
@@ -24,7 +24,10 @@ class Serial(Executor):
         setup()
         for place, task in enumerate(tasks):
             try:
-                result = work(task, on_event)
-            except Exception as error:
+                with kept_streams():
+                    result = work(task, on_event)
+            except BaseException as error:  # whatever a plugin raises ends its own task only
+                if asked_to_stop(error):
+                    raise
                 result = placed(error, place)
             yield result

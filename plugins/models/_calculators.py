@@ -17,7 +17,7 @@ from typing import Any
 
 from ase.calculators.calculator import BaseCalculator, Calculator
 
-from mdprotocol.api import Consent, PluginError, granted, modules
+from mdprotocol.api import Consent, PluginError, asked_to_stop, granted, modules
 from mdprotocol_plugins.models._guard import refusal
 
 IN_PYTHON = frozenset(
@@ -167,7 +167,9 @@ def _imported(path: str) -> Any:
     module = _module(path)
     try:
         return importlib.import_module(module)
-    except Exception as error:  # importing a package can fail in any way
+    except BaseException as error:  # importing a package can fail in any way
+        if asked_to_stop(error):
+            raise
         text = f"{type(error).__name__}: {short(error)}"
         raise PluginError(f"calculator '{path}': module '{module}' cannot be imported: {text}") from error
 
@@ -215,7 +217,7 @@ def _imports_ase(module: str) -> bool:
     )
 
 
-def short(error: Exception) -> str:
+def short(error: BaseException) -> str:
     """An error's text on one line."""
     text = " ".join(str(error).split())
     return text if len(text) <= 300 else text[:300] + "..."

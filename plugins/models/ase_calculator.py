@@ -11,7 +11,17 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field, JsonValue
 
-from mdprotocol.api import Evaluation, Evaluator, ForceField, Model, PluginError, Structure, Topology, modules
+from mdprotocol.api import (
+    Evaluation,
+    Evaluator,
+    ForceField,
+    Model,
+    PluginError,
+    Structure,
+    Topology,
+    asked_to_stop,
+    modules,
+)
 from mdprotocol_plugins.models._arguments import argument_files, given
 from mdprotocol_plugins.models._calculators import (
     check_installed,
@@ -107,7 +117,9 @@ class AseForceField(ForceField):
                 for b, (atoms, own) in enumerate(zip(copies, slices, strict=True)):
                     try:
                         energy[b], forces[own] = _evaluated(atoms, x[own])
-                    except Exception as error:  # a calculator may raise anything; it ends this copy only
+                    except BaseException as error:  # a calculator may raise anything; it ends this copy only
+                        if asked_to_stop(error):
+                            raise
                         errors[b] = f"{type(error).__name__}: {short(error)}"
 
             def stress() -> torch.Tensor:
@@ -162,7 +174,9 @@ class AseForceField(ForceField):
             return self._make(**self._arguments)
         except TypeError as error:
             raise PluginError(f"calculator '{self._path}' does not take these arguments: {short(error)}") from error
-        except Exception as error:
+        except BaseException as error:
+            if asked_to_stop(error):
+                raise
             text = f"{type(error).__name__}: {short(error)}"
             raise PluginError(f"calculator '{self._path}' cannot be made: {text}") from error
 

@@ -89,7 +89,7 @@ class TBLiteForceField(ForceField):
                 for b, copy in enumerate(copies):
                     try:
                         energy[b], forces[copy.atoms] = copy(x[copy.atoms])
-                    except (RuntimeError, ValueError) as error:
+                    except Exception as error:  # of tblite or its bindings; it ends this copy only
                         errors[b] = f"{self._options.method}: {error}"
             return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces), errors)
 
