@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mdprotocol.app.benching import Benched, bench
     from mdprotocol.app.checking import check
-    from mdprotocol.app.concluding import Finished, exit_code
+    from mdprotocol.app.concluding import VERDICT, Finished, exit_code
     from mdprotocol.app.judging import changed, compare, judge, report
     from mdprotocol.app.running import RunOptions, UntilDecided, run
     from mdprotocol.app.selftesting import SelfTested, selftest
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "benching": ("Benched", "bench"),
     "checking": ("check",),
-    "concluding": ("Finished", "exit_code"),
+    "concluding": ("VERDICT", "Finished", "exit_code"),
     "judging": ("changed", "compare", "judge", "report"),
     "running": ("RunOptions", "UntilDecided", "run"),
     "selftesting": ("SelfTested", "selftest"),
@@ -29,6 +29,7 @@ _MODULES = {
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "VERDICT",
     "Benched",
     "Finished",
     "Prepared",

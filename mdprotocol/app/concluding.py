@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from mdprotocol.app.stopping import skipped
 from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, judge_models, tabulate
 from mdprotocol.components import Metric, Report, Reporter, RunRow
-from mdprotocol.errors import StoreError, told
+from mdprotocol.errors import StoreError, asked_to_stop, told
 from mdprotocol.plan import metrics_of
 from mdprotocol.plan.types import Probe, Run
 from mdprotocol.protocol import dump, moved
@@ -44,6 +45,11 @@ MEASURED_FOR = "measured_for"
 """Attribute of measurements.nc: digest of the files and metrics that it was measured from and with."""
 
 
+VERDICT = "verdict.json"
+"""The file that is the verdict: whatever a protocol's `reports:` are, it is written, and by the reporter `json` alone."""
+VERDICT_REPORTER = "json"
+
+
 @dataclass(frozen=True)
 class Finished:
     """What a run or a judgement ends with."""
@@ -54,6 +60,8 @@ class Finished:
     """Runs that were computed now; 0 when everything was there already."""
     problems: tuple[str, ...] = ()
     """Why a report could not be written; the others are."""
+    written: Mapping[str, str] = field(default_factory=dict)
+    """Reports that were written now, by their path in the folder, with the SHA-256 of each."""
 
 
 def resolved(prepared: Prepared, folder: ResultsFolder) -> bytes:
@@ -90,10 +98,9 @@ def conclude(
         open_run=functools.partial(_open_run, folder, {run.id: run.identity for run in runs}),
         spread=workers.map if workers is not None and workers.stay else None,
     )
-    problems = tuple(
-        filter(None, (_written(reporter, content, folder) for reporter in reporters_of(protocol, registry)))
-    )
-    return Finished(folder.root, tuple(verdicts), executed, problems)
+    written: dict[str, str] = {}
+    found = [_written(reporter, content, folder, written) for reporter in reporters_of(protocol, registry)]
+    return Finished(folder.root, tuple(verdicts), executed, tuple(filter(None, found)), written)
 
 
 def _keep_criteria(protocol: Protocol, known: Planned | None, changed: Sequence[str], folder: ResultsFolder) -> None:
@@ -133,25 +140,46 @@ def _completed(
     )
 
 
-def _written(reporter: Reporter, content: Report, folder: ResultsFolder) -> str:
-    """Write what a reporter makes; why it could not, else empty: one that fails must not take the others with it."""
+def _written(reporter: Reporter, content: Report, folder: ResultsFolder, written: dict[str, str]) -> str:
+    """Write what a reporter makes; why it could not, else empty: one that fails must not take the others with it.
+
+    Args:
+        written: digests of what this call has written so far, by path; what is written now is added.
+    """
     try:
-        for name, data in reporter.render(content).items():
-            if PurePosixPath(name).parts[:1] in EVIDENCE:
-                raise StoreError(f"'{name}' is no name for a report")
-            folder.write_bytes(name, bytes(memoryview(data)))
+        for name, made in reporter.render(content).items():
+            path, data = PurePosixPath(name).as_posix(), bytes(memoryview(made))
+            _check_name(path, reporter, written)
+            folder.write_bytes(path, data)
+            written[path] = hashlib.sha256(data).hexdigest()
     except StoreError as error:
         return f"reporter '{reporter.type}' failed: {error}"
-    except Exception as error:
-        return f"reporter '{reporter.type}' failed: {told(error)}"
+    except BaseException as error:
+        if asked_to_stop(error):
+            raise
+        blamed = "" if isinstance(error, Exception) else "; this is a bug in mdprotocol or in a plugin"
+        return f"reporter '{reporter.type}' failed: {told(error)}{blamed}"
     return ""
 
 
+def _check_name(path: str, reporter: Reporter, written: Mapping[str, str]) -> None:
+    """Raises StoreError where a reporter must not write this file. (Some file systems tell no capitals apart.)"""
+    if tuple(part.casefold() for part in PurePosixPath(path).parts[:1]) in EVIDENCE:
+        raise StoreError(f"'{path}' is no name for a report")
+    if path.casefold() == VERDICT and reporter.type != VERDICT_REPORTER:
+        raise StoreError(f"'{path}' is written by the reporter '{VERDICT_REPORTER}' only")
+    if path.casefold() in map(str.casefold, written):
+        raise StoreError(f"'{path}' was written by another reporter")
+
+
 def reporters_of(protocol: Protocol, registry: Registry) -> list[Reporter]:
-    """The protocol's reporters, or every registered one with its defaults."""
-    if protocol.reports is not None:
-        return list(protocol.reports)
-    return [cls() for cls in registry.classes("reporters")]  # type: ignore[misc, call-arg]
+    """The protocol's reporters, or every registered one with its defaults; the one of the verdict file always."""
+    classes = {cls.type_name(): cls for cls in registry.classes("reporters")}
+    if protocol.reports is None:
+        return [cls() for cls in classes.values()]  # type: ignore[misc, call-arg]
+    missing = all(reporter.type != VERDICT_REPORTER for reporter in protocol.reports)
+    first = [classes[VERDICT_REPORTER]()] if missing else []  # type: ignore[call-arg]
+    return [*first, *protocol.reports]  # type: ignore[list-item]
 
 
 def run_rows(runs: Sequence[Run], folder: ResultsFolder) -> list[RunRow]:

@@ -31,7 +31,8 @@ def print_verdicts(finished: Finished) -> None:
             console.print(Text(f"  {note}"))
         for use in _uses(verdict):
             console.print(Text(f"  {use}"))
-    console.print(Text(f"read {finished.folder / 'verdict.md'}"))
+    if "verdict.md" in finished.written:
+        console.print(Text(f"read {finished.folder / 'verdict.md'}"))
     for problem in finished.problems:
         print(f"mdprotocol: {problem}", file=sys.stderr)
     checks = [verdict.model for verdict in finished.verdicts if verdict.installation_check]
