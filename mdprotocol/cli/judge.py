@@ -8,7 +8,9 @@ from typing import Any
 
 from mdprotocol import app
 from mdprotocol.cli import options
+from mdprotocol.cli.guard import Ended
 from mdprotocol.cli.outcome import print_verdicts
+from mdprotocol.surroundings import kept_streams
 
 
 def add(commands: Any) -> None:
@@ -17,12 +19,13 @@ def add(commands: Any) -> None:
     options.add_results(parser)
     parser.add_argument("--protocol", type=Path, help="use this protocol's criteria instead of the stored ones")
     options.add_loading(parser)
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, gives_verdict=True)
 
 
-def execute(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> Ended:
     """Judge."""
     base = app.Source(args.protocol) if args.protocol else app.stored(args.results)
-    finished = app.judge(args.results, options.loading(base, args))
+    with kept_streams():
+        finished = app.judge(args.results, options.loading(base, args))
     print_verdicts(finished)
-    return app.exit_code(finished.verdicts, finished.problems)
+    return Ended.of(finished)

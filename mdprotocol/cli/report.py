@@ -7,7 +7,9 @@ from typing import Any
 
 from mdprotocol import app
 from mdprotocol.cli import options
+from mdprotocol.cli.guard import Ended
 from mdprotocol.cli.outcome import print_verdicts
+from mdprotocol.surroundings import kept_streams
 
 
 def add(commands: Any) -> None:
@@ -15,11 +17,12 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("report", help="write the reports again", description=__doc__)
     options.add_results(parser)
     options.add_loading(parser)
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, gives_verdict=True)
 
 
-def execute(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> Ended:
     """Report."""
-    finished = app.report(args.results, options.loading(app.stored(args.results), args))
+    with kept_streams():
+        finished = app.report(args.results, options.loading(app.stored(args.results), args))
     print_verdicts(finished)
-    return app.exit_code(finished.verdicts, finished.problems)
+    return Ended.of(finished)

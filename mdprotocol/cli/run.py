@@ -10,9 +10,11 @@ from typing import Any
 
 from mdprotocol import app
 from mdprotocol.cli import options
+from mdprotocol.cli.guard import Ended
 from mdprotocol.cli.outcome import print_verdicts
 from mdprotocol.cli.progress import progress
 from mdprotocol.errors import UsageError
+from mdprotocol.surroundings import kept_streams
 
 
 def add(commands: Any) -> None:
@@ -48,7 +50,7 @@ def add(commands: Any) -> None:
         "--fresh", action="store_true", help="delete what an earlier run left in the results folder, and start over"
     )
     parser.add_argument("--no-diagnosis", action="store_true", help="do not look for the causes of failed criteria")
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, gives_verdict=True)
 
 
 def _positive(text: str) -> float:
@@ -67,13 +69,13 @@ def _options(args: argparse.Namespace) -> app.RunOptions:
     return app.RunOptions(until, args.stop_when_decided, not args.no_diagnosis, tuple(args.reuse), args.fresh)
 
 
-def execute(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> Ended:
     """Run it."""
     command = shlex.join(["mdprotocol", *sys.argv[1:]])
     chosen = _options(args)
-    with progress(quiet=args.quiet) as on_event:
+    with kept_streams(), progress(quiet=args.quiet) as on_event:
         finished = app.run(options.source(args), args.output, command, on_event, chosen)
     if finished.executed == 0:
         print("every run was finished already: nothing was simulated", file=sys.stderr)
     print_verdicts(finished)
-    return app.exit_code(finished.verdicts, finished.problems)
+    return Ended.of(finished)

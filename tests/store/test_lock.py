@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -88,3 +91,16 @@ def test_why_there_is_no_file_is_kept_for_the_run_that_was_planned(tmp_path: Pat
     assert folder.problem("runs/a") == ""
     (tmp_path / "runs" / "b.error.json").write_text("[1]")
     assert folder.problem("runs/b") == ""
+
+
+def test_what_worked_for_a_dead_process_is_waited_for(tmp_path: Path, holder) -> None:
+    """The process that a user saw was killed, and the one that it guarded is about to end."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    facts = {"pid": dead.pid, "host": platform.node(), "since": "now"}
+    (tmp_path / "r" / ".lock").write_text(json.dumps(facts))
+    ending = threading.Timer(0.3, holder.kill)
+    ending.start()
+    with ResultsFolder(tmp_path / "r").locked():
+        assert json.loads((tmp_path / "r" / ".lock").read_text())["pid"] == os.getpid()
+    ending.join()

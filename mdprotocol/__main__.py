@@ -1,0 +1,7 @@
+"""`python -m mdprotocol`: the command line."""
+
+import sys
+
+from mdprotocol.cli import main
+
+sys.exit(main())
