@@ -284,7 +284,18 @@ def _opened(folder: ResultsFolder, item: Run | Probe, stack: ExitStack) -> xr.Da
         return missing
     if item.identity and identity != item.identity:
         return f"the stored {kind} is not the planned one (its settings, model or system differ); run it again"
-    return _disagreement(item, dataset) or dataset
+    return (_misplaced(item, dataset) if item.identity else "") or _disagreement(item, dataset) or dataset
+
+
+def _misplaced(item: Run | Probe, dataset: xr.Dataset) -> str:
+    """What a file says of itself that its place does not: names are no part of an identity; empty if all agrees."""
+    of_a_run, of_a_probe = ("model", "system", "simulation", "temperature_K", "replica"), ("model", "system", "metric")
+    names: tuple[str, ...] = of_a_run if isinstance(item, Run) else of_a_probe
+    differing = [name for name in names if dataset.attrs.get(name, getattr(item, name)) != getattr(item, name)]
+    if not differing:
+        return ""
+    own = ", ".join(f"{name} {dataset.attrs[name]}" for name in differing)
+    return f"the file is another's: it says {own}; run it again"
 
 
 def _disagreement(item: Run | Probe, dataset: xr.Dataset) -> str:

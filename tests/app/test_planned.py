@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import pytest
 import yaml
 
@@ -352,3 +353,18 @@ def test_code_of_the_users_own_that_was_edited_has_no_verdict_before_it_was_run(
     assert outcomes(gate.judge()) == {Outcome.NOT_MEASURED}
     (gate.folder / "my_emt.py").unlink()
     assert gate.judge().verdicts[0].decision is Decision.APPROVED  # as on a reviewer's machine
+
+
+def test_a_file_says_whose_it_is(ran: Gate) -> None:
+    """A run of equal identity under another name (two models from one checkpoint) is not this one's."""
+    from mdprotocol.store.seal import seal
+
+    path = ran.results / "runs/m/copper/nve/T300K_r0.nc"
+    path.write_bytes(path.read_bytes()[:-40])  # without its seal
+    with netCDF4.Dataset(path, "a") as file:
+        file.setncattr("model", "twin")
+    seal(path)
+    finished = ran.judge()
+    assert finished.verdicts[0].decision is Decision.UNDECIDED
+    reasons = {c.measurement.reason for criterion in finished.verdicts[0].criteria for c in criterion.cells}
+    assert any("it says model twin" in reason for reason in reasons)
