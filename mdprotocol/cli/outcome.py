@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from mdprotocol.report import head
 from mdprotocol.verdicts import INSTALLATION_CHECK, Decision, ModelVerdict
 
 if TYPE_CHECKING:
@@ -20,9 +19,11 @@ STYLES = {Decision.APPROVED: "bold green", Decision.REJECTED: "bold red", Decisi
 
 def print_verdicts(finished: Finished) -> None:
     """Print to stdout, colours only on a terminal; what went wrong with a report to stderr."""
+    from mdprotocol.report import head  # it brings numerics, for which `--help` does not wait
+
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     for verdict in finished.verdicts:
-        console.print(_headline(verdict))
+        console.print(Text.assemble((str(verdict.decision), STYLES[verdict.decision]), f"  {head.title(verdict)}"))
         for line in head.head(verdict):
             console.print(Text(f"  {line.text if line.name == 'runs' else line}"))
         for cause in verdict.diagnosis:
@@ -41,12 +42,10 @@ def print_verdicts(finished: Finished) -> None:
         console.print(Text(f"{INSTALLATION_CHECK}: nothing is recommended of {', '.join(checks)}"))
 
 
-def _headline(verdict: ModelVerdict) -> Text:
-    return Text.assemble((str(verdict.decision), STYLES[verdict.decision]), f"  {head.title(verdict)}")
-
-
 def _uses(verdict: ModelVerdict) -> Iterator[str]:
     """What the model is recommended for, and the warnings."""
+    from mdprotocol.report import head
+
     granted = [use.use for use in verdict.recommendations if use.granted and not use.warning]
     if verdict.recommendations:
         nothing = "nothing" if verdict.installation_check else "nothing that the protocol names"

@@ -207,5 +207,6 @@ def _attrs(
         "failure_time_fs": at, "failure_detail": "a coordinate is not a number" if failed else "",
     }  # fmt: skip
     facts |= given
+    facts.setdefault("model_digest", hashlib.sha256(str(facts["model"]).encode()).hexdigest())
     facts.setdefault("identity", hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest())
     return facts

@@ -13,6 +13,8 @@
             cells            worst first: a measurement, and {outcome, advice}
         installation_check  why nothing is recommended: this is a check of the installation; empty where it is not
         dropped          must criteria that were not applied, each with the reason in one sentence
+        changed          criteria that differ from those that stood when the data was made: "drift.max 1 → 1e9"
+        further_runs     runs of this model under other seeds or settings that the folder has or had, in words
     expectations     [{name, metric, of, to, minimum, maximum, measured, outcome, by_system}]: ratios between models
     runs             [{run, model, system, simulation, temperature_K, replica, outcome, failure, time_ps}]
     measurements     [{quantity, units, where, value, standard_error, low, high, confidence, samples, runs, reason}];

@@ -12,7 +12,7 @@ from mdprotocol.verdicts import Recommendation
 
 
 def printed(capsys, *verdicts) -> list[str]:
-    print_verdicts(Finished(Path("out"), verdicts, executed=0))
+    print_verdicts(Finished(Path("out"), verdicts, executed=0, written={"verdict.md": "0" * 64}))
     return capsys.readouterr().out.splitlines()
 
 
