@@ -6,7 +6,6 @@ each file is opened once. Parts know nothing of each other, so that they can be 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,10 +18,10 @@ import xarray as xr
 from mdprotocol.assess.inert import inert
 from mdprotocol.assess.labelled import LabelCount, count_labels
 from mdprotocol.assess.measurements import Entry, Measurements, collect
+from mdprotocol.assess.opening import failure, if_failed, opened
 from mdprotocol.assess.places import RUN_DIMS, Extra, Place, Reading
 from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric, ReplicaComparison, Values
-from mdprotocol.errors import NotMeasurable, StoreError
-from mdprotocol.plan.identity import settings_facts
+from mdprotocol.errors import NotMeasurable
 from mdprotocol.plan.itself import ITSELF, against_itself
 from mdprotocol.plan.metrics import REFERENCE_VARIABLES, needs_labels
 from mdprotocol.plan.types import Probe, Run
@@ -156,7 +155,7 @@ class _Session:
 
     def opened(self, item: Run | Probe) -> xr.Dataset | str:
         if item.id not in self._open:
-            self._open[item.id] = _opened(self.folder, item, self.stack)
+            self._open[item.id] = opened(self.folder, item, self.stack)
         return self._open[item.id]
 
     def run_file(self, run: Run) -> _RunFile | str:
@@ -182,7 +181,7 @@ class _Session:
         if (run.model, name) in self.part.itself:
             return ITSELF
         if needs_labels(metric) and file.labels.problem:
-            return f"{_failed(file.dataset)}{file.labels.problem}"
+            return f"{if_failed(file.dataset)}{file.labels.problem}"
         if not isinstance(metric, ComparisonMetric):
             return _attempt(metric, lambda: metric.measure(_guarded(metric, file.dataset)), file.dataset)
         partner = self.references.get(_pair(run))
@@ -200,7 +199,7 @@ class _Session:
         file = self.run_file(run)
         if isinstance(file, str):
             return file
-        return f"it {_failure(file.dataset)}" if file.dataset.attrs["outcome"] != "completed" else file.dataset
+        return f"it {failure(file.dataset)}" if file.dataset.attrs["outcome"] != "completed" else file.dataset
 
     def _compared(self, metric: ComparisonMetric, dataset: xr.Dataset, other: xr.Dataset, partner: Run) -> Values:
         run, reference = _guarded(metric, dataset), _guarded(metric, other)
@@ -265,77 +264,6 @@ def _pair(run: Run) -> tuple[str, str, float, int]:
     return run.system, run.simulation, run.temperature_K, run.replica
 
 
-# ------------------------------------------------------------------------------------------------------ run files
-
-
-def _opened(folder: ResultsFolder, item: Run | Probe, stack: ExitStack) -> xr.Dataset | str:
-    """The dataset of a finished run or probe, or why there is none that can be trusted."""
-    kind = "run" if isinstance(item, Run) else "probe"
-    missing = f"the {kind} is missing or its file is damaged"
-    try:
-        dataset = stack.enter_context(folder.open(item.path))
-    except StoreError as error:
-        if folder.identity(item.path) is not None:
-            return f"the {kind}'s file cannot be read: {error}"
-        problem = folder.problem(item.id, item.identity)
-        return f"the {kind} failed: {problem}" if problem else missing
-    identity = str(dataset.attrs.get("identity", ""))
-    if not identity:
-        return missing
-    if item.identity and identity != item.identity:
-        return f"the stored {kind} is not the planned one (its settings, model or system differ); run it again"
-    return (_misplaced(item, dataset) if item.identity else "") or _disagreement(item, dataset) or dataset
-
-
-def _misplaced(item: Run | Probe, dataset: xr.Dataset) -> str:
-    """What a file says of itself that its place does not: names are no part of an identity; empty if all agrees."""
-    of_a_run, of_a_probe = ("model", "system", "simulation", "temperature_K", "replica"), ("model", "system", "metric")
-    names: tuple[str, ...] = of_a_run if isinstance(item, Run) else of_a_probe
-    differing = [name for name in names if dataset.attrs.get(name, getattr(item, name)) != getattr(item, name)]
-    if not differing:
-        return ""
-    own = ", ".join(f"{name} {dataset.attrs[name]}" for name in differing)
-    return f"the file is another's: it says {own}; run it again"
-
-
-def _disagreement(item: Run | Probe, dataset: xr.Dataset) -> str:
-    """What shows that a stored run was made from other settings, where no identity is at hand; empty if nothing does."""
-    if isinstance(item, Probe):
-        return ""
-    attrs = dataset.attrs
-    if "outcome" not in attrs:
-        return "the run's file does not say how the run ended"
-    try:
-        stored = dict(json.loads(str(attrs.get("settings", "{}"))))
-    except (ValueError, TypeError, RecursionError):
-        return "the run's file does not say with which settings it was made"
-    pairs = {key: (stored.get(key, value), value) for key, value in settings_facts(item.settings).items()}
-    pairs["seed"] = (str(attrs.get("seed", item.seed)), str(item.seed))
-    differing = sorted(key for key, (old, new) in pairs.items() if _classless(old) != _classless(new))
-    if not differing:
-        return ""
-    return f"the stored run was made with other settings than the protocol's ({', '.join(differing)}); run it again"
-
-
-def _classless(facts: Any) -> Any:
-    """Settings without where the code of their classes lies and its version: `run` asks for these, judging takes stored
-    runs as what they are.
-    """
-    if not isinstance(facts, dict):
-        return facts
-    return {key: _classless(value) for key, value in facts.items() if key not in ("class", "code")}
-
-
-def _failed(dataset: xr.Dataset) -> str:
-    """In front of a reason: that the run failed, where it did."""
-    return f"the run {_failure(dataset)}: " if dataset.attrs.get("outcome") == "failed" else ""
-
-
-def _failure(dataset: xr.Dataset) -> str:
-    attrs = dataset.attrs
-    return f"failed ({attrs.get('failure_kind', 'unknown')} at {float(attrs.get('failure_time_fs', 0)):g} fs)"
-
-
 # -------------------------------------------------------------------------------------------------- asking metrics
 
 
@@ -367,7 +295,7 @@ def _guarded(metric: Metric, dataset: xr.Dataset) -> xr.Dataset:
 
 def _attempt(metric: Metric, ask: Callable[[], Any], dataset: xr.Dataset) -> Values | str:
     """Ask a metric; an exception becomes a reason."""
-    failed = _failed(dataset)
+    failed = if_failed(dataset)
     try:
         found = ask()
     except NotMeasurable as error:
