@@ -390,6 +390,8 @@ class Quantity:
     not at all (or not known)."""
     positive: bool = False
     """A size, which cannot be negative whatever the model: its interval ends above zero (see assess/statistics)."""
+    beside: tuple[str, ...] = ()
+    """It can be fooled alone: no model is approved by it unless one of these quantities of the metric is judged beside it."""
     deterministic: bool = False
     """The same in every replica of a condition by its nature, whatever the model: only then is a value without scatter
     known. Of any other quantity identical samples say nothing about the scatter, and leave a verdict open."""

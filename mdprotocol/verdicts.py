@@ -154,6 +154,8 @@ class ModelVerdict:
     notes: tuple[str, ...] = field(default=())
     diagnosis: tuple[Diagnosis, ...] = ()
     """Why criteria failed, as far as follow-up calculations could tell."""
+    guards: tuple[str, ...] = ()
+    """Guards that see little in simulations that must criteria draw on, each with what goes unnoticed."""
     changed: tuple[str, ...] = ()
     """Criteria that differ from those that stood when the data was made: `drift.max 1 → 1e9`."""
     further_runs: str = ""

@@ -131,6 +131,10 @@ def _completed(
     count = sum(run.split("/")[1:2] == [verdict.model] for run in left_out)
     notes = [f"{count} runs were not run: the verdict could no longer change"] if count else []
     causes = causes_of(verdict, metrics, folder)
+    missing = verdict.runs_missing - count
+    if missing > 0 and verdict.decision is Decision.APPROVED:
+        reason = f"{missing} planned run{'s are' if missing > 1 else ' is'} missing"
+        verdict = dataclasses.replace(verdict, decision=Decision.UNDECIDED, reasons=(reason, *verdict.reasons))
     return dataclasses.replace(
         verdict,
         notes=(*verdict.notes, *notes),

@@ -69,14 +69,12 @@ def _margins(groups: Sequence[Sequence[float]], *, squared: bool) -> list[float]
     if free == 0:
         return [_margin(np.delete(np.concatenate(values), index)) for index in range(len(values))]
     scatter = math.sqrt(sum(float(((x - x.mean()) ** 2).sum()) for x in values) / free)
-    if scatter == 0:
-        return [math.inf] * len(values)
     return [float(stats.t.ppf(TOGETHER, free)) * scatter / math.sqrt(len(x)) for x in values]
 
 
 def _margin(others: np.ndarray) -> float:
     """Of a single replica, from those of the other conditions."""
-    if len(others) < 2 or np.ptp(others) == 0:
+    if len(others) < 2:
         return math.inf
     return float(stats.t.ppf(TOGETHER, len(others) - 1) * others.std(ddof=1))
 

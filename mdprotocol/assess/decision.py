@@ -16,13 +16,14 @@ PROBLEMS = (
 
 
 def decide(
-    results: Sequence[CriterionResult], failed: FailedRuns, itself: Sequence[str] = ()
+    results: Sequence[CriterionResult], failed: FailedRuns, itself: Sequence[str] = (), alone: Sequence[str] = ()
 ) -> tuple[Decision, list[str]]:
     """The decision and its reasons, in sentences; failed runs that the protocol tolerates are the first.
 
     Args:
         failed: the failed runs behind the criteria.
         itself: must criteria that would compare the reference with itself: what they ask is not known.
+        alone: why must criteria do not approve by themselves.
     """
     must = [result for result in results if result.level is Level.MUST]
     reasons = [*filter(None, (failed.overlooked, failed.rejects)), *_sentences(must)]
@@ -33,7 +34,8 @@ def decide(
         reasons.append(f"{len(itself)} must {each} not apply to the reference itself: {', '.join(itself)}")
     elif not must:
         reasons.append("the protocol has no `must` criterion, so nothing can approve a model")
-    if itself or any(result.outcome is not Outcome.PASS for result in must) or not must:
+    reasons += alone
+    if itself or alone or any(result.outcome is not Outcome.PASS for result in must) or not must:
         return Decision.UNDECIDED, reasons
     passed = f"all {len(must)} must criteria passed" if len(must) > 1 else "the must criterion passed"
     return Decision.APPROVED, [*reasons, passed]
@@ -78,6 +80,7 @@ def _recommendation(
     fell = failed.too_many([r.name for r in needed])
     blocked = [r.name for r in needed if r.outcome is not Outcome.PASS or r.name in fell]
     blocked = list(dict.fromkeys([*blocked, *absent, *unknown]))
+    refused = refused or (f"the model is rejected: {failed.rejects}" if failed.rejects else "")
     reason = refused or _on_failed(fell, failed)
     return Recommendation(use.use, bool(needed) and not (blocked or refused), tuple(blocked), use.text, reason=reason)
 

@@ -1,11 +1,15 @@
 """Failed runs behind a verdict: a run that blew up is data, whatever was measured before it did.
 
 Every planned run that a criterion's `where` selects is a run that it draws on, whether its number notices a failure or
-not: the momentum of a molecule that flies apart is conserved to the end.
+not: the momentum of a molecule that flies apart is conserved to the end. Criteria that examine the model itself draw on no
+run, unless no must criterion does: they then speak for all that their systems do.
+
+Tolerated failures are the odd ones of a condition. Where most of its runs failed, there is no condition that was tested.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +20,9 @@ from mdprotocol.plan import Run, select, split_quantity
 from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.verdicts import Level
 
+Condition = tuple[str, str, float]
+"""System, simulation, temperature in K."""
+
 
 @dataclass(frozen=True)
 class FailedRuns:
@@ -24,12 +31,14 @@ class FailedRuns:
     Attributes:
         drawn: ids of the runs of each criterion, in the order of the plan.
         failed: ids of all failed runs of the model.
+        conditions: condition of every run, by its id.
         must: names of the must criteria.
         tolerated: number of failed runs that the protocol tolerates; and why.
     """
 
     drawn: Mapping[str, tuple[str, ...]]
     failed: frozenset[str]
+    conditions: Mapping[str, Condition]
     must: tuple[str, ...]
     tolerated: int = 0
     why: str = ""
@@ -41,9 +50,15 @@ class FailedRuns:
 
     def too_many(self, names: Sequence[str]) -> list[str]:
         """Those of the criteria that draw on failed runs, where together these are more than the protocol tolerates."""
-        if len(self.among(names)) <= self.tolerated:
+        if len(self.among(names)) <= self.tolerated and not self._mostly(names):
             return []
         return [name for name in names if self.among([name])]
+
+    def _mostly(self, names: Sequence[str]) -> list[Condition]:
+        """Conditions that these criteria draw on in which more than half of the runs failed."""
+        drawn = dict.fromkeys(run for name in names for run in self.drawn.get(name, ()))
+        all_of, failed = (Counter(self.conditions[run] for run in some) for some in (drawn, self.among(names)))
+        return [condition for condition, count in failed.items() if 2 * count > all_of[condition]]
 
     @property
     def rejects(self) -> str:
@@ -53,6 +68,8 @@ class FailedRuns:
         failed = self.among(self.must)
         first = f"the first is {failed[0]}" if len(failed) > 1 else failed[0]
         limit = f"; the protocol tolerates {self.tolerated}: {self.why}" if self.tolerated else ""
+        if self.tolerated and len(failed) <= self.tolerated:
+            limit += f"; but more than half failed in {_named(self._mostly(self.must)[0])}"
         return f"{self._share} ({first}{limit})"
 
     @property
@@ -80,8 +97,23 @@ def failed_runs(
     drawn = {name: tuple(run.id for run in drawn_on(c, metrics, runs)) for name, c in criteria.items()}
     failed = frozenset(run.id for run in runs if measurements.run_outcomes.get(Place.of(run)) == "failed")
     must = tuple(name for name, criterion in criteria.items() if criterion.level is Level.MUST)
+    if not any(drawn[name] for name in must):
+        drawn |= {name: tuple(run.id for run in _of_systems(criteria[name], runs)) for name in must}
+    conditions = {run.id: (run.system, run.simulation, run.temperature_K) for run in runs}
     allowed = protocol.failed_runs
-    return FailedRuns(drawn, failed, must, allowed.max if allowed else 0, allowed.reason if allowed else "")
+    return FailedRuns(drawn, failed, conditions, must, allowed.max if allowed else 0, allowed.reason if allowed else "")
+
+
+def _of_systems(criterion: Criterion, runs: Sequence[Run]) -> list[Run]:
+    """Runs of the systems that a criterion names; of all systems where it names none."""
+    return select(
+        runs, criterion.model_copy(update={"where": {k: v for k, v in criterion.where.items() if k == "system"}})
+    )
+
+
+def _named(condition: Condition) -> str:
+    system, simulation, kelvin = condition
+    return f"{system}, {simulation}, {kelvin:g} K"
 
 
 def drawn_on(criterion: Criterion, metrics: Mapping[str, Metric], runs: Sequence[Run]) -> list[Run]:

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from mdprotocol.plan.inert import LEAST_FORCE_EV_A, LEAST_TEMPERATURE_K, no_forces, no_motion
+from mdprotocol.plan.inert import (
+    LEAST_DISPLACEMENT_A,
+    LEAST_FORCE_EV_A,
+    LEAST_TEMPERATURE_K,
+    no_forces,
+    no_motion,
+    stays,
+)
 
 CHUNK_BYTES = 4 << 20
 """Read at once. Of most runs the first chunk of forces decides, so that a long one costs no more than a short one."""
@@ -22,7 +29,7 @@ def inert(run: xr.Dataset) -> str:
     if run.attrs.get("outcome") != "completed":
         return ""
     try:
-        return _without_forces(run) or _without_motion(run)
+        return _without_forces(run) or _without_motion(run) or _without_displacement(run)
     except Exception as error:  # readers raise whatever they stumble over
         return f"its file cannot be read: {type(error).__name__}: {' '.join(str(error).split())}"
 
@@ -42,6 +49,19 @@ def _without_motion(run: xr.Dataset) -> str:
     for values in _chunks(run, "temperature"):
         total, count = total + float(values.sum()), count + values.size
     return no_motion(total / count) if count and total / count < LEAST_TEMPERATURE_K else ""
+
+
+def _without_displacement(run: xr.Dataset) -> str:
+    first: np.ndarray | None = None
+    largest, frames = 0.0, 0
+    for values in _chunks(run, "position"):
+        first = values[0] if first is None else first
+        frames += len(values)
+        moved = np.abs(values - first)
+        largest = max(largest, float(moved[np.isfinite(moved)].max(initial=0.0)))
+        if largest >= LEAST_DISPLACEMENT_A:
+            return ""
+    return stays(largest) if frames > 1 else ""
 
 
 def _chunks(run: xr.Dataset, name: str) -> Iterator[np.ndarray]:

@@ -35,6 +35,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mdprotocol.assess.advice import advise
+from mdprotocol.assess.alone import judged_alone
 from mdprotocol.assess.cells import Pooled, cells, pooled
 from mdprotocol.assess.conditions import hidden
 from mdprotocol.assess.decision import decide, recommend
@@ -45,8 +46,9 @@ from mdprotocol.assess.notes import chance_note, dropped_criteria, installation_
 from mdprotocol.assess.places import Place, places_of
 from mdprotocol.components import Metric, ProbeMetric, Quantity
 from mdprotocol.plan import Probe, Run, left_out, split_quantity
+from mdprotocol.plan.guards import blind_spots
 from mdprotocol.plan.itself import left_out_note, without
-from mdprotocol.plan.twice import pooled_twice
+from mdprotocol.plan.twice import base_name, pooled_twice
 from mdprotocol.protocol.schema import Criterion, Protocol, RecommendedUse
 from mdprotocol.units import FS_PER_PS
 from mdprotocol.verdicts import INSTALLATION_CHECK, CellResult, CriterionResult, Level, ModelVerdict, Outcome
@@ -87,7 +89,7 @@ def _judge_model(
     outcomes = [measurements.run_outcomes.get(Place.of(run), "missing") for run in planned]
     failed = failed_runs(protocol, metrics, planned, measurements)
     itself = [name for name in dropped if protocol.criteria[name].level is Level.MUST]
-    decision, reasons = decide(results, failed, itself)
+    decision, reasons = decide(results, failed, itself, judged_alone(protocol, metrics, planned))
     deciding = [draft.criterion for draft in drafts if draft.criterion.level is Level.MUST]
     longest = max((_length_ps(run) for c in deciding for run in drawn_on(c, metrics, planned)), default=0.0)
     too_small = installation_check(protocol, longest)
@@ -108,6 +110,7 @@ def _judge_model(
         notes=((left_out_note(dropped),) if dropped else ())
         + tuple(notes_of(protocol, model, decision, results, tested)),
         dropped=tuple(dropped_criteria(protocol, itself)),
+        guards=tuple(_blind(protocol, [run for c in deciding for run in drawn_on(c, metrics, planned)])),
         installation_check=too_small,
     )
 
@@ -115,6 +118,13 @@ def _judge_model(
 def _uses(protocol: Protocol, dropped: Sequence[str], itself: Sequence[str]) -> list[RecommendedUse]:
     """The recommended uses, requiring only criteria that apply; a must criterion stays required."""
     return without(protocol.recommendations, [name for name in dropped if name not in itself])
+
+
+def _blind(protocol: Protocol, runs: Sequence[Run]) -> Iterator[str]:
+    """Guards that see little in the simulations of these runs: `nve: bond_stretch is off, ...`."""
+    for base in dict.fromkeys(base_name(protocol, simulation) for simulation in {run.simulation: None for run in runs}):
+        for guard, text in blind_spots(protocol.simulations[base]):
+            yield f"{base}: {guard}: {text}"
 
 
 def _length_ps(run: Run) -> float:

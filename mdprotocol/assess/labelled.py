@@ -44,7 +44,21 @@ def count_labels(run: Run, dataset: xr.Dataset, rules: LabelRules) -> LabelCount
     problem = _misplaced(frames, run, dataset) or lost(planned, given, dataset.attrs, rules.max_failed_share)
     if not problem and given < rules.least:
         problem = f"the run has {_labels(given)}; a comparison needs {rules.least} (`labels: least`)"
-    return LabelCount(planned, given, problem)
+    return LabelCount(planned, given, problem or _repeated(dataset))
+
+
+def _repeated(dataset: xr.Dataset) -> str:
+    """Whether the reference said the same on every frame: an answer that was remembered, or one to another question."""
+    forces = dataset.variables.get("reference_force")
+    if forces is None or forces.ndim != 3 or len(forces) < 2:
+        return ""
+    try:
+        first = forces[0].values
+        if not first.any() or any(not np.array_equal(forces[k].values, first) for k in range(1, len(forces))):
+            return ""
+    except Exception as error:  # readers raise whatever they stumble over
+        return f"the labels cannot be read: {type(error).__name__}"
+    return f"the reference's forces are the same on all of the {len(forces)} labelled frames: they follow no geometry"
 
 
 def _planned(run: Run, dataset: xr.Dataset) -> int:

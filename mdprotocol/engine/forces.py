@@ -82,7 +82,7 @@ class Forces:
 
     def _evaluate(self, positions: torch.Tensor) -> Evaluation:
         try:
-            return self._evaluator(positions)
+            return self._ask(positions)
         except PluginError:  # what the model may not do ends the task; it is no failure of a run
             raise
         except BaseException as error:
@@ -94,7 +94,14 @@ class Forces:
             self.park(copy)
         assert self._atoms is not None
         positions.index_copy_(0, self._atoms, self._home[self._atoms])
-        return self._evaluator(positions)
+        return self._ask(positions)
+
+    def _ask(self, positions: torch.Tensor) -> Evaluation:
+        before = positions._version
+        found = self._evaluator(positions)
+        if positions._version != before:  # wrapped into a cell, say: the dynamics would go on from there
+            raise PluginError("the model changed the positions that it was given; it has to work on a copy of them")
+        return found
 
     def _culprits(self, positions: torch.Tensor) -> dict[int, str]:
         """Copies at whose positions the model raises on its own: one that explodes must not end its neighbours."""

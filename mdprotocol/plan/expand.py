@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from mdprotocol.components import Dynamics, ProbeMetric
 from mdprotocol.plan.batches import batch_sizes
 from mdprotocol.plan.findings import Findings
+from mdprotocol.plan.guards import blind_spots
 from mdprotocol.plan.itself import against_itself, is_reference
 from mdprotocol.plan.metrics import metrics_of, split_quantity
 from mdprotocol.plan.seeds import probe_seed, run_seed
@@ -19,8 +20,6 @@ from mdprotocol.protocol.schema import REFERENCE, Addition, Criterion, Protocol,
 from mdprotocol.registry import Registry
 
 LARGE_TIMESTEP_FS = 2.0
-HOT_K, HOT_FACTOR = 20_000.0, 10.0
-"""A guard that lets a run get hotter than this, and than this multiple of its target, is none."""
 MAX_RUNS = 200_000
 """Runs of one simulation: more are surely a mistake, and would not fit into memory."""
 
@@ -54,7 +53,8 @@ def _simulation_runs(protocol: Protocol, name: str, findings: Findings) -> Itera
             ("simulations", name), f"{run_count(protocol, simulation):,} runs; at most {MAX_RUNS:,}", key=True
         )
         return
-    _warn_blind(name, simulation, findings)
+    for guard, text in blind_spots(simulation):
+        findings.warn(("simulations", name, "guards", guard), text)
     for expanded, settings in _expanded(name, simulation, findings):
         for model in models_of(protocol, simulation):
             yield from _model_runs(protocol, name, expanded, _for_model(settings, model, protocol), model)
@@ -92,19 +92,6 @@ def _expanded(name: str, simulation: Simulation, findings: Findings) -> Iterator
             findings.warn(path, f"{dt:g} fs is long; bonds to hydrogen need {LARGE_TIMESTEP_FS:g} fs or less")
         full = expanded_name(name, dt) if isinstance(steps, list) else name
         yield full, run_settings(name, simulation, dt, findings)
-
-
-def _warn_blind(name: str, simulation: Simulation, findings: Findings) -> None:
-    """Guards that were switched off: a molecule may then fly apart and every criterion be met."""
-    guards, path = simulation.guards, ("simulations", name, "guards")
-    if guards.bond_stretch is None:
-        findings.warn((*path, "bond_stretch"), "is off, so that a molecule that breaks is followed as if it were whole")
-    if guards.new_bond is None:
-        findings.warn((*path, "new_bond"), "is off, so that atoms may react without anybody's noticing")
-    hottest = max(simulation.temperatures_K)
-    ends = guards.max_temperature_factor * hottest + guards.max_temperature_offset_K
-    if ends > max(HOT_K, HOT_FACTOR * hottest):
-        findings.warn((*path, "max_temperature_factor"), f"no run is ended below {ends:,.6g} K, whatever breaks before")
 
 
 def _for_model(settings: RunSettings, model: str, protocol: Protocol) -> RunSettings:

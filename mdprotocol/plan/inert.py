@@ -14,6 +14,18 @@ LEAST_TEMPERATURE_K = 1.0
 """Mean kinetic temperature below which nothing moves to speak of."""
 
 
+LEAST_DISPLACEMENT_A = 1e-3
+"""Largest displacement of a coordinate over a run below which nothing has moved: a thermal atom passes it in a femtosecond."""
+
+
+def stays(displacement_A: float) -> str:
+    """Why nothing is measured where no atom has moved further than this."""
+    return (
+        f"no coordinate moved by more than {displacement_A:.1g} Å over the run: "
+        "where nothing moves, nothing tells this force field from none"
+    )
+
+
 def no_forces(atoms: int, largest_eV_A: float, where: str) -> str:
     """Why nothing is measured where there are no forces.
 

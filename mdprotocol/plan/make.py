@@ -24,7 +24,7 @@ from mdprotocol.plan.identity import (
 )
 from mdprotocol.plan.itself import is_reference
 from mdprotocol.plan.metrics import metrics_of
-from mdprotocol.plan.sources import STABILITY, sources_of, warn_failures
+from mdprotocol.plan.sources import STABILITY, sources_of, warn_failures, warn_untouched
 from mdprotocol.plan.structures import sound_structure
 from mdprotocol.plan.twice import find_equal_runs, find_pooled_twice
 from mdprotocol.plan.types import Plan, Probe, Run
@@ -60,6 +60,7 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     sources = sources_of(protocol, metrics, runs, probes, findings)
     if STABILITY in registry.names("metrics"):
         warn_failures(protocol, metrics, runs, findings)
+        warn_untouched(protocol, runs, findings)
     findings.raise_problems()
     runs, probes = _identified(runs, probes, facts, structures)
     find_equal_runs(protocol, runs, findings)

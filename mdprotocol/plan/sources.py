@@ -261,6 +261,14 @@ def _warn_single(name: str, criterion: Criterion, pool: str, runs: list[Run], fi
         )
 
 
+def warn_untouched(protocol: Protocol, runs: Sequence[Run], findings: Findings) -> None:
+    """Warn of systems that no simulation runs: the verdict says nothing of how they move."""
+    touched = {run.system for run in runs}
+    for name in protocol.systems if runs else ():
+        if name not in touched:
+            findings.warn(("systems", name), "no simulation runs it, so that nothing is said of how it moves")
+
+
 def warn_failures(protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run], findings: Findings) -> None:
     """Warn of runs whose failure no criterion on stability sees, and of must criteria that allow failures in vain."""
     on_stability = {

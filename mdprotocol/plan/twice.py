@@ -7,6 +7,7 @@ Equal seeds alone are no fault: time steps and integrators are compared from equ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,8 +25,10 @@ from mdprotocol.protocol.schema import Criterion, Protocol
 
 NOT_COUNTED = ("max", "same")
 """Ways of pooling in which a value that comes twice changes nothing."""
-DECIMALS = 3
-"""Of a position in Å in which geometries must differ: closer ones give trajectories that stay together for long."""
+DECIMALS = 2
+"""Of a position and of a cell vector in Å in which geometries must differ: closer ones give trajectories that stay together."""
+NEAR = 0.02
+"""Relative difference of temperatures and of time steps below which trajectories of equal start and seed stay together."""
 
 
 def find_equal_runs(protocol: Protocol, runs: Iterable[Run], findings: Findings) -> None:
@@ -94,20 +97,30 @@ def pooled_twice(
         return ""
     known, motions = shapes or {}, Digests(_motion)
     for cell in cells(select(items, criterion), criterion).values():
-        first: dict[Any, Run | Probe] = {}
+        alike: dict[Any, list[Run | Probe]] = {}
         for item in cell:
-            other = first.setdefault(_sample(item, known.get(item.system, item.system), motions), item)
-            if other is not item:
+            before = alike.setdefault(_sample(item, known.get(item.system, item.system), motions), [])
+            other = next((one for one in before if _near(one, item)), None)
+            if other is not None:
                 return f"it pools {other.id} and {item.id}, {_sameness(item)}"
+            before.append(item)
     return ""
+
+
+def _near(one: Run | Probe, other: Run | Probe) -> bool:
+    """Whether two samples of equal start and seed are one trajectory; temperatures and time steps apart make two."""
+    if not (isinstance(one, Run) and isinstance(other, Run)):
+        return True
+    kelvin, steps = (one.temperature_K, other.temperature_K), (one.settings.timestep_fs, other.settings.timestep_fs)
+    return all(math.isclose(*pair, rel_tol=NEAR) for pair in (kelvin, steps))
 
 
 def _sameness(item: Run | Probe) -> str:
     if isinstance(item, Probe):
         return "whose systems are the same structure: it would be counted twice; leave one of them out"
     return (
-        "which are the same trajectory (equal system, settings, temperature and seed) and would be counted twice; let the"
-        " seeds differ, or keep one of them with `where` or apart with `per`"
+        "which are the same trajectory (equal or nearly equal system, settings, temperature, and equal seeds) and would be"
+        " counted twice; let the seeds differ, or keep one of them with `where` or apart with `per`"
     )
 
 
@@ -115,7 +128,7 @@ def _sample(item: Run | Probe, shape: str, motions: Digests) -> Any:
     """What determines the trajectory of a run but its length; of a probe, what it examines."""
     if isinstance(item, Probe):
         return item.model, shape
-    return item.model, shape, item.temperature_K, item.seed, motions(item.settings)
+    return item.model, shape, item.seed, motions(item.settings)
 
 
 def _motion(settings: RunSettings) -> Any:
@@ -123,7 +136,6 @@ def _motion(settings: RunSettings) -> Any:
     stage = settings.equilibration
     return {
         "integrator": component_facts(settings.integrator),
-        "timestep_fs": settings.timestep_fs,
         "equilibration": stage and [component_facts(stage.integrator), stage.duration_ps, stage.timestep_fs],
     }
 
@@ -135,7 +147,7 @@ def _shape(structure: Structure) -> Any:
         "numbers": structure.numbers.tolist(),
         "positions_A": (np.round(centred, DECIMALS) + 0.0).tolist(),  # -0.0 is 0.0
         "masses_amu": structure.masses.tolist(),
-        "cell_A": (structure.cell + 0.0).tolist(),
+        "cell_A": (np.round(structure.cell, DECIMALS) + 0.0).tolist(),
         "pbc": [bool(periodic) for periodic in structure.pbc],
         "charge": structure.charge,
     }

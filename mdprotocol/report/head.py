@@ -28,6 +28,7 @@ def head(verdict: ModelVerdict) -> Iterator[Line]:
     """All lines of the head in their order: the reasons, failed runs, and what a reader would not expect."""
     yield from (Line("", reason) for reason in verdict.reasons)
     yield Line("runs", runs(verdict))
+    yield from (Line("guards", text) for text in verdict.guards)
     if verdict.changed:
         yield Line(CHANGED, changes_in_words(verdict.changed))
     if verdict.further_runs:

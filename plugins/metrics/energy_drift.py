@@ -37,7 +37,12 @@ class EnergyDrift(Metric):
         ),
         "standard_error": Quantity("meV/atom/ps", "standard error of the slope within a run", "rms"),
         "percent_of_kinetic": Quantity("%", "drift over the run relative to the mean kinetic energy", positive=True),
-        "percent_of_total": Quantity("%", "change of the conserved energy relative to its start (M6)", positive=True),
+        "percent_of_total": Quantity(
+            "%",
+            "change of the conserved energy relative to its start (M6)",
+            positive=True,
+            beside=("slope", "per_atom", "percent_of_kinetic"),
+        ),
     }
 
     def measure(self, run: xr.Dataset) -> Values:

@@ -13,6 +13,7 @@
             cells            worst first: a measurement, and {outcome, advice}
         installation_check  why nothing is recommended: this is a check of the installation; empty where it is not
         dropped          must criteria that were not applied, each with the reason in one sentence
+        guards           guards that see little, each with what goes unnoticed
         changed          criteria that differ from those that stood when the data was made: "drift.max 1 → 1e9"
         further_runs     runs of this model under other seeds or settings that the folder has or had, in words
     expectations     [{name, metric, of, to, minimum, maximum, measured, outcome, by_system}]: ratios between models
@@ -75,6 +76,7 @@ def _model(verdict: ModelVerdict) -> dict[str, Any]:
         "criteria": [_criterion(criterion) for criterion in verdict.criteria],
         "installation_check": verdict.installation_check,
         "dropped": list(verdict.dropped),
+        "guards": list(verdict.guards),
         "changed": list(verdict.changed),
         "further_runs": verdict.further_runs,
     }

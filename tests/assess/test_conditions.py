@@ -130,3 +130,14 @@ def test_a_count_below_zero_is_none(world):
     verdict = made.fill(lambda run: 10.0 if run.replica % 2 else -10.0).judge()
     assert verdict.criteria[0].outcome is Outcome.NOT_MEASURED
     assert "cannot be negative" in verdict.criteria[0].worst.measurement.reason
+
+
+def test_one_beyond_beside_conditions_without_scatter_is_seen(world):
+    """Nine systems measured once each, eight of them at zero: their mean hides the ninth."""
+    made = world({"low": {"level": "must", "metric": "level.fixed", "max": 1, "per": []}}, replicas=1)
+    first = made.runs[0]
+    for run in made.runs:
+        made.write(run, 1.9 if run is first or run == first else 0.0)
+    (result,) = made.judge().criteria
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "lies clearly beyond the bound by itself" in result.cells[0].advice

@@ -112,3 +112,35 @@ def test_a_tolerance_needs_a_number_and_a_reason(given):
 
 def _cold(run) -> bool:
     return run.temperature_K == 100
+
+
+def test_where_no_must_criterion_draws_on_runs_those_on_the_model_speak_for_all(world, spread):
+    """A model at 500,000 K is not approved by its number of parameters."""
+    probe = {"level": "must", "metric": "examined.found", "max": 10}
+    seen = {"level": "should", "metric": "level.mean", "max": 1}
+    made = world({"size": probe, "seen": seen})
+    verdict = blown(made, spread, lambda run: True)
+    assert verdict.decision is Decision.REJECTED
+    assert verdict.reasons[0].startswith("16 of 16 runs")
+    water = world({"size": probe | {"where": {"system": "water"}}, "seen": seen})
+    assert blown(water, spread, lambda run: run.system == "methane").reasons[0].startswith("1 of 1 must criterion")
+
+
+def test_not_most_of_a_condition_is_tolerated(world, spread):
+    """Of four replicas two may fail where two are tolerated; three never, however many are."""
+    many = {"failed_runs": {"max": 10000, "reason": "a known bad node"}}
+    made = world({"momentum": MUST}, extra=many)
+    assert blown(made, spread, lambda run: run.replica < 2).decision is Decision.APPROVED
+    verdict = blown(made, spread, lambda run: _cold(run) and run.system == "water" and run.replica < 3)
+    assert verdict.decision is Decision.REJECTED
+    assert "more than half failed in water, nve, 100 K" in verdict.reasons[0]
+
+
+def test_a_rejected_model_with_failed_runs_is_recommended_for_nothing(world, spread):
+    uses = {"recommendations": [{"use": "screening", "requires": ["other"]}], "least_length_ps": 0}
+    other = MUST | {"level": "should", "where": {"temperature": 300}}
+    made = world({"momentum": MUST | {"where": {"temperature": 100}}, "other": other}, extra=uses)
+    verdict = blown(made, spread, _cold)
+    assert verdict.decision is Decision.REJECTED
+    assert not verdict.recommendations[0].granted
+    assert "the model is rejected" in verdict.recommendations[0].reason

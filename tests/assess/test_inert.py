@@ -96,3 +96,19 @@ def test_a_reference_that_does_nothing_is_nobody_to_compare_with(world) -> None:
     assert "its forces are zero" in lost.worst.measurement.reason
     assert verdict("stability", Stability(), "crashed", dead="").outcome is Outcome.PASS
     assert verdict("stability", Stability(), "crashed", dead="student").outcome is Outcome.NOT_MEASURED
+
+
+@pytest.mark.parametrize("chunk", [100, 1 << 20])
+def test_atoms_that_stay_where_they_are_tell_nothing(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """Heavy as lead by 10^12, moved for a hundredth of a femtosecond, or pinned by a model that writes into positions."""
+    monkeypatch.setattr(module, "CHUNK_BYTES", chunk)
+    run = make_run()
+    pinned = run.assign(
+        position=(run["position"].dims, np.repeat(run["position"].values[:1], run.sizes["frame"], axis=0))
+    )
+    assert "no coordinate moved by more than 0 Å" in inert(pinned)
+    moved = pinned.copy(deep=True)
+    moved["position"][-1, 0, 0] += 9e-4
+    assert "no coordinate moved by more than 0.0009 Å" in inert(moved)
+    moved["position"][-1, 0, 0] += 2e-4
+    assert inert(moved) == ""

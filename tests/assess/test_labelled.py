@@ -76,6 +76,10 @@ FORGED = {
         lambda run: run.isel(sample=slice(5)).assign_attrs(reference_failures=1),
         "6 of 11 labels failed or are missing; at most 0 % may",
     ),
+    "one answer for all": (
+        lambda run: run.assign(reference_force=run["reference_force"] * 0 + 0.5),
+        "the reference's forces are the same on all of the 11 labelled frames: they follow no geometry",
+    ),
     "words for a number": (
         lambda run: run.isel(sample=slice(10)).assign_attrs(reference_failures="none"),
         "1 of 11 labels are missing; at most 0 % may",

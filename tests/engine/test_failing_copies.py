@@ -208,3 +208,22 @@ def test_failures_are_told_when_they_happen() -> None:
     )  # fmt: skip
     loop.run()
     assert told == [(1, loop.endings[1])]
+
+
+@pytest.mark.parametrize("change", [lambda x: x.sub_(x.mean(dim=0)), lambda x: x.remainder_(5.0), lambda x: x.zero_()])
+def test_a_model_that_changes_the_positions_is_refused(change) -> None:
+    """Wrapped into a cell or centred by the model, the atoms would go on from there."""
+
+    class Careless(ForceField):
+        def prepare(self, topology):
+            evaluate = springs().prepare(topology)
+
+            def careless(positions):
+                found = evaluate(positions)
+                change(positions)
+                return found
+
+            return careless
+
+    with pytest.raises(PluginError, match="changed the positions"):
+        run_loop(Careless(), triangle(), settings(VelocityVerlet(), 10, 0.5), 2)

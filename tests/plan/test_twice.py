@@ -135,3 +135,13 @@ def test_what_was_begun_is_found_by_its_name(plan: Make, tmp_path: Path) -> None
     assert part.runs in [one.runs for one in batches]
     assert sorted(run.id for one in batches for run in one.runs) == sorted(run.id for run in made.runs)
     assert [path.name for path in folder.path("work").iterdir()] == [part.key]
+
+
+@pytest.mark.parametrize("kelvin", ["100.01", "99.9", "101"])
+def test_temperatures_that_hardly_differ_give_one_trajectory(plan: Make, kelvin: str) -> None:
+    """With equal seeds the samples of 300 and 300.01 K differ by rounding, and would be counted as two."""
+    near = ("[100, 300]", f"[100, {kelvin}, 300]")
+    [message] = fails(plan, SEEDS, near, POOLED)
+    assert "nearly equal system, settings, temperature" in message
+    plan(near, POOLED)  # with seeds of their own they are two
+    plan(SEEDS, POOLED)  # and temperatures apart are two conditions

@@ -25,7 +25,7 @@ def test_the_keys_are_those_of_the_documented_schema(report):
     for model in found["models"]:
         assert list(model) == [
             "model", "decision", "reasons", "notes", "runs", "recommendations", "diagnosis", "criteria",
-            "installation_check", "dropped", "changed", "further_runs",
+            "installation_check", "dropped", "guards", "changed", "further_runs",
         ]  # fmt: skip
         assert set(model["runs"]) == {"planned", "completed", "failed", "missing"}
         for criterion in model["criteria"]:
