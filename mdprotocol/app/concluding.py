@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from mdprotocol.app.diagnosing import causes_of
 from mdprotocol.app.planned import FILE as PLAN
-from mdprotocol.app.planned import Planned, changed_criteria, further_runs, judged_sections, read_planned
+from mdprotocol.app.planned import (
+    Planned,
+    changed_criteria,
+    first_criteria,
+    further_runs,
+    judged_sections,
+    read_planned,
+)
 from mdprotocol.app.sources import Prepared
 from mdprotocol.app.stopping import skipped
 from mdprotocol.app.workers import Workers
@@ -106,7 +113,7 @@ def conclude(
 def _keep_criteria(protocol: Protocol, known: Planned | None, changed: Sequence[str], folder: ResultsFolder) -> None:
     """The provenance has what was to be judged when the data was made, and what is judged now where it differs."""
     facts = read_provenance(folder)
-    criteria = {"when_the_data_was_made": known.criteria if known else {}, "changed": list(changed)}
+    criteria = {"when_the_data_was_made": first_criteria(known), "changed": list(changed)}
     if changed:
         criteria["now"] = judged_sections(protocol)
     if facts and facts.get("criteria") != criteria:

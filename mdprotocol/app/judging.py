@@ -36,6 +36,9 @@ def report(results: Path, source: Source) -> Finished:
     dataset = stored.folder.load("measurements.nc")
     if dataset.attrs.get(MEASURED_FOR) != stored.measured_for:  # of other data, or other metrics
         return _judged(stored)
+    items: tuple[Run | Probe, ...] = (*stored.runs, *stored.probes)
+    if any(stored.folder.identity(item.path) != item.identity for item in items):  # what was measured is not there
+        return _judged(stored)
     return _concluded(stored, Measurements.stored(dataset))
 
 
@@ -65,6 +68,7 @@ def _stored(results: Path, source: Source) -> _Stored:
             f"{results} holds the data of another protocol, and judging can change nothing but what is judged; "
             f"differing: {planned.listed(other)}"
         )
+    prepared = planned.as_known(prepared, known)
     runs, probes = expand_runs(prepared.protocol), expand_probes(prepared.protocol, prepared.registry)
     metrics = metrics_of(prepared.protocol, prepared.registry)
     return _Stored(prepared, folder, metrics, *planned.identified(known, prepared, runs, probes))

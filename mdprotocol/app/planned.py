@@ -6,8 +6,12 @@ It is written before the first step, and again by every `run`; what is judged, r
     contents   of models, reference and systems: their options with digests in place of files, as they were then
     models     digest of each model
     runs       id -> identity of every planned run;  `probes` likewise
-    criteria   what was to be judged when the data was made: what has changed since is shown with every verdict
+    probe_options  options of the metrics of probes
+    made_for   identity -> digest of the criteria that stood when it was made, and `criteria` by digest: what has changed
+               since is shown with every verdict
     replaced   runs of these models under other seeds or settings whose files have been replaced since, with their outcomes
+    seen       conditions that were ever planned here
+    looks, dropped  looks that were allowed at the data, and must criteria that were dropped: no file can take them back
 
 A verdict is about files that carry the identities planned here. A protocol that names other data is refused; a checkpoint
 that has been replaced since leaves its model without measurements.
@@ -31,8 +35,9 @@ from mdprotocol.plan.contents import contents
 from mdprotocol.plan.identity import component_facts, hashed
 from mdprotocol.protocol import moved
 from mdprotocol.protocol.loader import PlainLoader
-from mdprotocol.protocol.schema import REFERENCE, Protocol
+from mdprotocol.protocol.schema import MOST_LOOKS, REFERENCE, Protocol
 from mdprotocol.store import ResultsFolder
+from mdprotocol.verdicts import Level
 
 FILE = "plan.json"
 DATA = ("name", "seed", "models", "reference", "systems", "simulations")
@@ -66,8 +71,13 @@ class Planned:
     models: dict[str, str] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
     probes: dict[str, str] = field(default_factory=dict)
-    criteria: dict[str, Any] = field(default_factory=dict)
+    probe_options: dict[str, Any] = field(default_factory=dict)
+    made_for: dict[str, str] = field(default_factory=dict)
+    criteria: dict[str, dict[str, Any]] = field(default_factory=dict)
     replaced: dict[str, Replaced] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
+    looks: int = 1
+    dropped: dict[str, str] = field(default_factory=dict)
 
 
 _READER: TypeAdapter[Planned] = TypeAdapter(Planned)
@@ -90,52 +100,83 @@ def read_planned(folder: ResultsFolder) -> Planned | None:
         raise StoreError(f"{folder.root / FILE} is damaged: {where}: {first['msg']}") from None
 
 
-def write_planned(prepared: Prepared, plan: Plan, folder: ResultsFolder, donor: Planned | None = None) -> None:
-    """Keep what is about to be made, before the first step.
-
-    The criteria are those that stood before any of this data was there: a run that goes on keeps the earlier ones.
+def write_planned(prepared: Prepared, plan: Plan, folder: ResultsFolder, others: Sequence[ResultsFolder] = ()) -> None:
+    """Keep what is about to be made, before the first step; what is known of data that is there already stays known.
 
     Args:
-        donor: of a folder from which runs of a model under test are taken over, where there is one: what it judged counts.
+        others: folders from which finished runs may be taken over, with the criteria that stood when they were made.
     """
-    before = read_planned(folder)
-    earlier = before if before is not None and _begun(plan, folder) else donor
+    before = read_planned(folder) or Planned(protocol={})
+    sources = [before, *filter(None, map(_readable, others))]
+    now = judged_sections(prepared.protocol)
     items: tuple[Run | Probe, ...] = (*plan.probes, *plan.runs)
+    made_for = dict(_made_for(items, folder, sources, hashed(now)))
+    sets = {digest: found for source in reversed(sources) for digest, found in source.criteria.items()}
     planned = Planned(
         protocol=_section(_moved(prepared, folder), DATA),
         contents=_contents(prepared),
         models={item.model: item.model_digest for item in items},
         runs={run.id: run.identity for run in plan.runs},
         probes={probe.id: probe.identity for probe in plan.probes},
-        criteria=earlier.criteria if earlier is not None else judged_sections(prepared.protocol),
-        replaced=(before.replaced if before is not None else {}) | dict(_about_to_be_replaced(plan, folder)),
+        probe_options={probe.metric: _options(probe) for probe in plan.probes},
+        made_for=before.made_for | made_for,
+        criteria={**sets, hashed(now): now},
+        replaced=before.replaced | dict(_about_to_be_replaced(plan, folder)),
+        seen=sorted({*before.seen, *map(_condition, items)}),
+        looks=max(before.looks, prepared.protocol.looks),
+        dropped=before.dropped | prepared.protocol.dropped,
     )
     folder.write_json(FILE, asdict(planned))
 
 
-def made_before(plan: Plan, others: Sequence[ResultsFolder]) -> Planned | None:
-    """What the first of some other folders was made from that has runs of a model under test of this plan."""
-    own = {run.identity for run in plan.runs if run.model != REFERENCE}
-    for other in others:
-        with contextlib.suppress(StoreError):
-            found = read_planned(other)
-            if found is not None and own & set(found.runs.values()):
-                return found
+def _readable(folder: ResultsFolder) -> Planned | None:
+    with contextlib.suppress(StoreError):
+        return read_planned(folder)
     return None
+
+
+def _made_for(
+    items: Iterable[Run | Probe], folder: ResultsFolder, sources: Sequence[Planned], now: str
+) -> Iterator[tuple[str, str]]:
+    """Identity -> digest of the criteria that stood when it was made; empty where that is not known."""
+    work = folder.path("work")
+    begun = work.is_dir() and any(work.iterdir())
+    own, *others = sources
+    for item in items:
+        if item.model == REFERENCE:
+            continue
+        there = folder.identity(item.path) == item.identity
+        if (there or begun) and item.identity in own.made_for:
+            yield item.identity, own.made_for[item.identity]
+        elif there:
+            yield item.identity, ""
+        else:
+            taken = [other.made_for.get(item.identity, "") for other in others if item.identity in other.runs.values()]
+            yield item.identity, taken[0] if taken else now
+
+
+def _condition(item: Run | Probe) -> str:
+    return f"{item.model}/{item.system}" + (f"/{item.simulation}" if isinstance(item, Run) else "")
+
+
+def _options(probe: Probe) -> Any:
+    return probe.component.model_dump(mode="json")
+
+
+def as_known(prepared: Prepared, planned: Planned | None) -> Prepared:
+    """The protocol with what the folder knows and a file cannot take back: looks made at the data, criteria dropped."""
+    if planned is None:
+        return prepared
+    protocol = prepared.protocol
+    must = {name for name, criterion in protocol.criteria.items() if criterion.level is Level.MUST}
+    dropped = {name: how for name, how in planned.dropped.items() if name not in must} | protocol.dropped
+    looks = min(MOST_LOOKS, max(protocol.looks, planned.looks))
+    return replace(prepared, protocol=protocol.model_copy(update={"looks": looks, "dropped": dropped}))
 
 
 def judged_sections(protocol: Protocol) -> dict[str, Any]:
     """The sections of a protocol that decide on the verdict, given the data."""
     return _section(protocol, JUDGING)
-
-
-def _begun(plan: Plan, folder: ResultsFolder) -> bool:
-    """Whether any of what is planned is there already, or on its way."""
-    work = folder.path("work")
-    if work.is_dir() and any(work.iterdir()):
-        return True
-    items: tuple[Run | Probe, ...] = (*plan.runs, *plan.probes)
-    return any(folder.identity(item.path) == item.identity for item in items)
 
 
 def _about_to_be_replaced(plan: Plan, folder: ResultsFolder) -> Iterator[tuple[str, Replaced]]:
@@ -277,14 +318,15 @@ def identified(
         (section, name)
         for section, parts in (planned.contents if planned else {}).items()
         for name, known in parts.items()
-        if name in now.get(section, {}) and now[section][name] != known
+        if name in now.get(section, {}) and _is_changed(known, now[section][name])
     }
 
     def identity(item: Run | Probe, known: Mapping[str, str]) -> str:
         parts = {("models", item.model), ("systems", item.system)}
         if item.model == REFERENCE or _asks_reference(item):
             parts.add((REFERENCE, REFERENCE))
-        return UNKNOWN if parts & changed else known.get(item.id, UNKNOWN)
+        other = isinstance(item, Probe) and planned and planned.probe_options.get(item.metric) != _options(item)
+        return UNKNOWN if parts & changed or other else known.get(item.id, UNKNOWN)
 
     known_runs, known_probes = (planned.runs, planned.probes) if planned else ({}, {})
     digests = planned.models if planned else {}
@@ -292,6 +334,12 @@ def identified(
         tuple(replace(r, identity=identity(r, known_runs), model_digest=digests.get(r.model, "")) for r in runs),
         tuple(replace(p, identity=identity(p, known_probes), model_digest=digests.get(p.model, "")) for p in probes),
     )
+
+
+def _is_changed(known: Any, now: Mapping[str, Any]) -> bool:
+    """Whether a component is another one now; files that are not at hand here have not changed."""
+    files = known.get("files", []) if isinstance(known, dict) else []
+    return bool(known != now and len(now["files"]) >= len(files))
 
 
 def _asks_reference(item: Run | Probe) -> bool:
@@ -317,19 +365,42 @@ def measured_for(
 
 def changed_criteria(planned: Planned | None, protocol: Protocol) -> tuple[str, ...]:
     """What is judged otherwise than it was to be when the data was made: `drift.max 1 → 1e9`, `no_crash removed`."""
-    if planned is None or not planned.criteria:
+    if planned is None:
         return ()
-    now = judged_sections(protocol)
-    found: list[str] = []
+    now, found = judged_sections(protocol), dict[str, None]()
+    identities = dict.fromkeys((*planned.runs.values(), *planned.probes.values()))
+    digests = [planned.made_for[identity] for identity in identities if identity in planned.made_for]
+    for digest in dict.fromkeys(digests):
+        if digest in planned.criteria:
+            found |= dict.fromkeys(_all_changes(planned.criteria[digest], now))
+        else:
+            count = digests.count(digest)
+            found[f"the criteria that stood when {count} runs and probes were made are not known"] = None
+    planned_now = {tuple(item.split("/")[1:-1]) for item in planned.runs} | {
+        tuple(item.split("/")[1:-1]) for item in planned.probes
+    }
+    gone = [seen for seen in planned.seen if seen.split("/")[0] in protocol.models]
+    found |= {f"{seen} no longer planned": None for seen in gone if tuple(seen.split("/")) not in planned_now}
+    return tuple(found)
+
+
+def _all_changes(old: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for section in JUDGING:
-        old, new = planned.criteria.get(section), now.get(section)
+        before, after = old.get(section), now.get(section)
         if section == "looks":
             # More looks are stricter, and `run --until-decided` asks for them.
-            found += [f"looks {old} → {new}"] if isinstance(old, int) and isinstance(new, int) and new < old else []
+            fewer = isinstance(before, int) and isinstance(after, int) and after < before
+            yield from [f"looks {before} → {after}"] if fewer else []
         elif section in now:
-            prefix = () if section == "criteria" else (section,)
-            found += _changes(prefix, old, new)
-    return tuple(found)
+            yield from _changes(() if section == "criteria" else (section,), before, after)
+
+
+def first_criteria(planned: Planned | None) -> dict[str, Any]:
+    """The criteria that stood when the first of the planned data was made, as far as they are known."""
+    if planned is None:
+        return {}
+    digests = (planned.made_for.get(identity, "") for identity in (*planned.runs.values(), *planned.probes.values()))
+    return next((planned.criteria[digest] for digest in digests if digest in planned.criteria), {})
 
 
 def _changes(path: tuple[str, ...], old: Any, new: Any) -> Iterator[str]:

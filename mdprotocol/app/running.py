@@ -14,7 +14,7 @@ from mdprotocol.app.checking import check, plan_of
 from mdprotocol.app.concluding import MEASURED_FOR, Finished, conclude, resolved
 from mdprotocol.app.diagnosing import follow_up
 from mdprotocol.app.planned import FILE as PLAN
-from mdprotocol.app.planned import foreign, listed, made_before, measured_for, write_planned
+from mdprotocol.app.planned import as_known, foreign, listed, measured_for, read_planned, write_planned
 from mdprotocol.app.resuming import forget_problems, keep_problem, pending
 from mdprotocol.app.reusing import REUSED, donors, reuse, strike_off
 from mdprotocol.app.sources import Prepared, Source
@@ -90,14 +90,14 @@ def _run(
 ) -> Finished:
     folder.sweep()
     if options.fresh:
-        folder.remove((*VERDICT_FILES, *LEFT_BY_A_RUN))
+        _start_over(prepared, folder)
     other = foreign(prepared, folder)
     if other:
         raise UsageError(
             f"{folder.root} holds the results of another protocol ({listed(other)}); choose another folder with -o, or "
             "delete them and start over with --fresh"
         )
-    prepared = adopted(prepared, folder)
+    prepared = as_known(adopted(prepared, folder), read_planned(folder))
     if options.until is not None:
         prepared = with_looks(prepared)
     with Workers(prepared.protocol, prepared.registry, on_event) as workers:
@@ -114,6 +114,22 @@ def _run(
         return conclude(
             prepared.protocol, prepared.registry, runs, probes, measurements, folder, session.executed, workers
         )
+
+
+def _start_over(prepared: Prepared, folder: ResultsFolder) -> None:
+    """Delete what a run has left; nothing in a folder that is not one of results, or that holds the protocol itself."""
+    there = [name for name in (*VERDICT_FILES, *LEFT_BY_A_RUN) if folder.path(name).exists()]
+    ours = folder.exists(PLAN) or (folder.exists("protocol.yaml") and folder.exists(PROVENANCE))
+    if there and not ours:
+        raise UsageError(
+            f"{folder.root} is not a results folder, so --fresh deletes nothing there; choose another with -o"
+        )
+    inside = prepared.document.path.resolve()
+    if there and folder.root.resolve() in inside.parents:
+        raise UsageError(
+            f"{folder.root} holds the protocol itself, so --fresh deletes nothing there; choose another with -o"
+        )
+    folder.remove(there)
 
 
 class _Session:
@@ -156,7 +172,7 @@ class _Session:
         return self.workers.map(measure_part, parts)
 
     def _compute(self) -> None:
-        write_planned(self.prepared, self.plan, self.folder, made_before(self.plan, self.others))
+        write_planned(self.prepared, self.plan, self.folder, self.others)
         taken = reuse(self.plan.runs, self.folder, self.others, self.on_event)
         batches, probes = pending(self.plan, self.folder)
         started = time.time()

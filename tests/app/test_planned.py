@@ -12,8 +12,8 @@ import netCDF4
 import pytest
 import yaml
 
-from mdprotocol.app import Finished, RunOptions, Source, judge, report, run, running, stored
-from mdprotocol.app.planned import FILE, Planned, changed_criteria, read_planned
+from mdprotocol.app import Finished, RunOptions, Source, UntilDecided, judge, report, run, running, stored
+from mdprotocol.app.planned import FILE, read_planned
 from mdprotocol.errors import Interrupted, StoreError, UsageError
 from mdprotocol.report import build
 from mdprotocol.store import ResultsFolder
@@ -311,12 +311,69 @@ def test_new_data_is_judged_by_the_criteria_that_it_was_made_for(ran: Gate) -> N
     assert ran.run("criteria.drift.max=1e9", fresh=True).verdicts[0].changed == ()
 
 
-def test_looks_at_the_data_are_not_taken_back() -> None:
-    class Fewer:
-        def plain(self) -> dict[str, Any]:
-            return {"looks": 1, "criteria": {}}
+def test_looks_at_the_data_are_not_taken_back(gate: Gate) -> None:
+    """Three looks judge each at a higher confidence; judging them as one would be a looser test."""
+    gate.run(until=UntilDecided(max_replicas=3))
+    said = "replicas could be added at up to 3 looks"
+    for finished in (gate.judge("looks=1"), gate.run("looks=1")):
+        assert any(said in note for note in finished.verdicts[0].notes)
 
-    assert changed_criteria(Planned({}, criteria={"looks": 3, "criteria": {}}), Fewer()) == ("looks 3 → 1",)  # type: ignore[arg-type]
+
+def test_criteria_are_not_forgotten_by_another_plan_between(ran: Gate, interrupted: Any) -> None:
+    loose = "criteria.drift.max=1e9"
+    interrupted(lambda: ran.run(loose, "seed=4"))
+    assert ran.run(loose).verdicts[0].changed == ("drift.max 1000 → 1e9",)
+
+
+def test_criteria_of_data_from_elsewhere_are_not_known(ran: Gate) -> None:
+    for part in ("runs", "probes"):
+        shutil.copytree(ran.results / part, ran.folder / "S" / part)
+    (line,) = ran.run("criteria.drift.max=1e9", out="S").verdicts[0].changed
+    assert line == "the criteria that stood when 3 runs and probes were made are not known"
+
+
+def test_what_is_no_longer_planned_is_said(gate: Gate) -> None:
+    gate.write(systems={**PROTOCOL["systems"], "al": {"type": "bulk", "name": "Al", "cubic": True}})
+    gate.run()
+    gate.write()
+    assert set(gate.run().verdicts[0].changed) == {"m/al no longer planned", "m/al/nve no longer planned"}
+
+
+def test_a_probe_has_the_options_that_it_was_run_with(gate: Gate) -> None:
+    metric = {"type": "force_consistency", "geometries": 1}
+    criteria = {**PROTOCOL["criteria"], "gradient": {"level": "must", "metric": "grad.relative", "max": 0.1}}
+    gate.write(metrics={"grad": metric}, criteria=criteria)
+    assert gate.run().verdicts[0].decision is Decision.APPROVED
+    verdict = gate.judge("metrics.grad.geometries=4").verdicts[0]
+    assert verdict.decision is Decision.UNDECIDED
+    assert {c.name for c in verdict.criteria if c.outcome is Outcome.NOT_MEASURED} == {"gradient"}
+
+
+def test_a_report_needs_the_evidence(ran: Gate) -> None:
+    shutil.rmtree(ran.results / "runs")
+    assert report(ran.results, stored(ran.results)).verdicts[0].decision is Decision.UNDECIDED
+
+
+def test_what_was_dropped_cannot_be_taken_out_of_the_stored_protocol(ran: Gate) -> None:
+    ran.run("criteria.size=null")
+    path = ran.results / "protocol.yaml"
+    content = yaml.safe_load(path.read_text())
+    assert content.pop("dropped") == {"size": "null by --set"}
+    path.write_text(yaml.safe_dump(content))
+    assert ran.judge().verdicts[0].dropped == ("size: null by --set",)
+
+
+def test_starting_over_deletes_nothing_but_results(gate: Gate) -> None:
+    mine = gate.results / "figures" / "paper.pdf"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match="not a results folder"):
+        gate.run(fresh=True)
+    assert mine.read_text() == "mine"
+    gate.run(out=".")
+    with pytest.raises(UsageError, match="holds the protocol itself"):
+        gate.run(out=".", fresh=True)
+    assert gate.path.exists()
 
 
 def test_the_plan_says_what_each_file_has_to_be(ran: Gate) -> None:

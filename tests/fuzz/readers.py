@@ -425,7 +425,10 @@ def plan(folder: Path) -> Reader:
         models={run.model: "ab" * 32 for run in runs},
         runs={run.id: "cd" * 32 for run in runs},
         probes={probe.id: "cd" * 32 for probe in probes},
-        criteria=planned.judged_sections(protocol),
+        probe_options={probe.metric: planned._options(probe) for probe in probes},
+        made_for={"cd" * 32: "12" * 32},
+        criteria={"12" * 32: planned.judged_sections(protocol)},
+        seen=["mine/water/nve", "mine/water"],
         replaced={"ef" * 32: planned.Replaced(runs[0].id, runs[0].model, "ab" * 32, "failed")},
     )
 
@@ -437,6 +440,8 @@ def plan(folder: Path) -> Reader:
             planned.listed(planned.differences(found, prepared, store))
             planned.identified(found, prepared, runs, probes)
         planned.changed_criteria(found, protocol)
+        planned.first_criteria(found)
+        planned.as_known(prepared, found)
         planned.further_runs(found, runs, store)
 
     return Reader("plan.json", lambda: [json.dumps(dataclasses.asdict(sound)).encode()], JSON, read)
