@@ -31,8 +31,9 @@ DATA = frozenset({
     ".model", ".npy", ".npz", ".onnx", ".param", ".pickle", ".pkl", ".prm", ".pt", ".pth", ".safetensors", ".sw",
     ".tersoff", ".toml", ".xml", ".yaml", ".yml",
 })  # fmt: skip
-"""Endings of files with parameters: part of an installed package, and of the user's own code where that names one."""
+"""Endings of files with parameters: part of an installed package. The user's own code may name a file of any ending."""
 
+LONGEST_NAME = 255
 CLOCK_NS = 2_000_000_000
 """Times of files are no finer than this on any file system."""
 OURS = ("mdprotocol",)
@@ -59,13 +60,19 @@ def find(module: str) -> ModuleSpec | None:
     for depth in range(2, len(parts) + 1):
         if spec is None or spec.submodule_search_locations is None:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(".".join(parts[:depth]), list(spec.submodule_search_locations))
+        name, folders = ".".join(parts[:depth]), list(spec.submodule_search_locations)
+        try:
+            spec = importlib.machinery.PathFinder.find_spec(name, folders)
+        except KeyError:  # a folder without `__init__.py` asks for its parent, which is not imported
+            spec = ModuleSpec(name, None, is_package=True)
+            below = [os.path.join(folder, parts[depth - 1]) for folder in folders]
+            spec.submodule_search_locations = [folder for folder in below if os.path.isdir(folder)]
     return spec
 
 
 def is_standard(package: str) -> bool:
     """Whether a top-level name is Python's own, and no module of somebody else's hides it."""
-    if package not in sys.stdlib_module_names:
+    if package not in sys.stdlib_module_names | {"test"}:  # Python's own tests, which its list leaves out
         return False
     origin = _origin(_top_level(package))
     return origin is None or any(origin.resolve().is_relative_to(folder) for folder in _standard_folders())
@@ -212,10 +219,13 @@ def _named_by(text: str, file: Path, files: dict[str, Path]) -> Iterator[str]:
         if not distributions_of(text.partition(".")[0]):
             yield text
         return
-    if os.path.splitext(text)[1] not in DATA | {".py"}:
+    if not os.path.splitext(text)[1] or len(text) > LONGEST_NAME or "\0" in text:
         return
     for folder in (file.parent, Path.cwd()):
+        # `HERE + "/weights.json"` means a file beside the code, and a path from the root is tried as one.
         named = folder / os.path.expanduser(text)
+        if not os.path.isfile(named):
+            named = folder / text.lstrip("/")
         if os.path.isfile(named):
             files.setdefault(named.name if os.path.isabs(text) or text.startswith("~") else text, named)
             return

@@ -22,6 +22,7 @@ from mdprotocol.engine.journal import Journal, held_frames
 from mdprotocol.engine.loop import REPORT_SECONDS, Loop
 from mdprotocol.engine.recording import Ending
 from mdprotocol.engine.stopping import Stop, deferred
+from mdprotocol.engine.unchanged import check_unchanged
 from mdprotocol.engine.writing import RunOutcome, Writing
 from mdprotocol.plan.types import Batch, total_steps
 from mdprotocol.store import ResultsFolder
@@ -73,6 +74,7 @@ def _run_batch(batch: Batch, folder: ResultsFolder, emit: Emit, stop: Stop) -> l
         work.begin(work_facts(batch))
         loop, journal = make_loop(), Journal(work, model.kernel, stop, offsets)
     loop.run(journal)
+    check_unchanged(batch.component, batch.base, batch.runs[0].model_digest)
     outcomes = Writing(batch, folder, work, journal, loop.dof, model, stop).run(_ticking(name, emit))
     work.remove()
     failed = sum(outcome.outcome == "failed" for outcome in outcomes)
@@ -98,6 +100,7 @@ def batch_label(batch: Batch) -> str:
 
 def _load(batch: Batch, name: str, emit: Emit) -> ForceField:
     model = batch.component.load(Path(batch.base))
+    check_unchanged(batch.component, batch.base, batch.runs[0].model_digest)
     for notice in model.notices:
         emit(events.Notice(name, notice))
     return model

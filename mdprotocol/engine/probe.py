@@ -10,6 +10,7 @@ from mdprotocol.engine import events
 from mdprotocol.engine.batch import Emit
 from mdprotocol.engine.inert import inert
 from mdprotocol.engine.propagate import propagate
+from mdprotocol.engine.unchanged import check_unchanged
 from mdprotocol.errors import MDProtocolError, NotMeasurable, asked_to_stop, in_words
 from mdprotocol.plan.types import Probe, ProbeBatch
 from mdprotocol.store import ResultsFolder
@@ -19,6 +20,7 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
     """Do every probe of a model and write its dataset; a probe that fails is reported and leaves no file."""
     folder = ResultsFolder(root)
     force_field = batch.component.load(Path(batch.base))
+    check_unchanged(batch.component, batch.base, batch.probes[0].model_digest)
     teacher = batch.reference.load(Path(batch.base)) if batch.reference else None
     why_nothing = functools.cache(lambda system: inert(force_field, batch.structures[system]))
     for probe in batch.probes:
@@ -29,6 +31,7 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
                 raise NotMeasurable(reason)
             subject = _subject(probe, batch.structures[probe.system], force_field, teacher)
             dataset = probe.component.probe(subject)
+            check_unchanged(batch.component, batch.base, probe.model_digest)
             facts = {"identity": probe.identity, "model": probe.model, "system": probe.system, "metric": probe.metric}
             facts["model_digest"] = probe.model_digest
             folder.write_dataset(probe.path, dataset.assign_attrs(facts))

@@ -37,7 +37,9 @@ def planted(
 def _batch(before: Batch, after: Batch, label: str) -> Batch:
     if after is before:
         return before
-    runs = tuple(replace(run, settings=after.settings, identity=_marked(run, label)) for run in after.runs)
+    runs = tuple(
+        replace(run, settings=after.settings, identity=_marked(run, label), model_digest="") for run in after.runs
+    )
     return replace(after, runs=runs)
 
 
@@ -49,7 +51,7 @@ def _probes(before: ProbeBatch, after: ProbeBatch, label: str) -> ProbeBatch:
     else:
         old = {probe.id: probe for probe in before.probes}
         changed = {probe.id for probe in after.probes if probe != old[probe.id]}
-    marked = [replace(p, identity=_marked(p, label)) if p.id in changed else p for p in after.probes]
+    marked = [replace(p, identity=_marked(p, label), model_digest="") if p.id in changed else p for p in after.probes]
     return replace(after, probes=tuple(marked))
 
 

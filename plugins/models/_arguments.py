@@ -11,7 +11,7 @@ from mdprotocol.api import CheckpointError
 
 MOST_FILES, MOST_BYTES = 1000, 4 * 2**30
 """Of a folder that is named by an argument."""
-RESULTS = {"protocol.yaml", "provenance.json"}
+RESULTS = {"protocol.yaml", "provenance.json", "plan.json"}
 """What lies in a results folder: what a calculator computed is no part of it."""
 
 

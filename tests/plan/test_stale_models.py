@@ -287,7 +287,7 @@ def test_links_that_lead_round_in_circles_end(identified, folder) -> None:
 def test_results_in_a_folder_that_is_named_are_no_part_of_the_model(identified, folder) -> None:
     before = identified({"weights": "weights"})
     (folder / "weights" / "results").mkdir()
-    for name in ("protocol.yaml", "provenance.json", "measurements.nc"):
+    for name in ("protocol.yaml", "provenance.json", "plan.json", "measurements.nc"):
         (folder / "weights" / "results" / name).touch()
     assert identified({"weights": "weights"}) == before
 
