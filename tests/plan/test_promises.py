@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from protocol_kit import fails
 
-from mdprotocol.errors import ProtocolError
-from mdprotocol.plan import Plan, expand_probes, expand_runs, make_plan
+from mdprotocol.plan import Plan, expand_probes, expand_runs
 from mdprotocol.plan.covering import covering
 from mdprotocol.plan.select import SYSTEM_ONLY, covered, unselected
 from mdprotocol.protocol import read_document, validate
@@ -26,21 +26,6 @@ PROBED = "force_error.rmse, max: 0.2, where: {simulation: nve}"
 @pytest.fixture
 def protocol(write: Callable[..., Path], registry: Registry) -> Callable[..., Protocol]:
     return lambda *replacements: validate(read_document(write(*replacements)), registry)
-
-
-@pytest.fixture
-def plan(write: Callable[..., Path], registry: Registry) -> Make:
-    def make(*replacements: tuple[str, str]) -> Plan:
-        document = read_document(write(*replacements))
-        return make_plan(validate(document, registry), document.base, registry, document)
-
-    return make
-
-
-def fails(plan: Make, *replacements: tuple[str, str]) -> list[str]:
-    with pytest.raises(ProtocolError) as caught:
-        plan(*replacements)
-    return ["p.yaml" + str(problem).partition("p.yaml")[2] for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize(

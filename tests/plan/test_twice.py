@@ -7,13 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from protocol_kit import fails
 
 from mdprotocol.app.resuming import pending
-from mdprotocol.errors import ProtocolError
-from mdprotocol.plan import Plan, make_plan
+from mdprotocol.plan import Plan
 from mdprotocol.plan.seeds import run_seed
-from mdprotocol.protocol import read_document, validate
-from mdprotocol.registry import Registry
 from mdprotocol.store import ResultsFolder
 from mdprotocol.store.work import Work
 
@@ -21,21 +19,6 @@ Make = Callable[..., Plan]
 SEEDS = ("  nve:\n", "  nve:\n    replicas: 2\n    seeds: [1, 2]\n")
 ALIAS = ("atoms: 2}\n", "atoms: 2}\n  alias: {type: chain, atoms: 2}\n")
 POOLED = ("    max: 1\n", "    max: 1\n    per: []\n")
-
-
-@pytest.fixture
-def plan(write: Callable[..., Path], registry: Registry) -> Make:
-    def make(*replacements: tuple[str, str]) -> Plan:
-        document = read_document(write(*replacements))
-        return make_plan(validate(document, registry), document.base, registry, document)
-
-    return make
-
-
-def fails(plan: Make, *replacements: tuple[str, str]) -> list[str]:
-    with pytest.raises(ProtocolError) as caught:
-        plan(*replacements)
-    return ["p.yaml" + str(problem).partition("p.yaml")[2] for problem in caught.value.problems]
 
 
 def simulation(changes: str = "") -> tuple[str, str]:

@@ -31,6 +31,7 @@ from mdprotocol.api import (
     StructureError,
     SystemSource,
 )
+from mdprotocol.errors import ProtocolError
 from mdprotocol.registry import KINDS, Registered, Registry
 
 
@@ -269,3 +270,10 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return write_protocol
+
+
+def fails(plan: Callable[..., object], *replacements: tuple[str, str]) -> list[str]:
+    """Problems for which a plan is refused, each from the protocol's name on."""
+    with pytest.raises(ProtocolError) as caught:
+        plan(*replacements)
+    return ["p.yaml" + str(problem).partition("p.yaml")[2] for problem in caught.value.problems]
