@@ -18,7 +18,7 @@ from recipe import card, dataset, training  # noqa: E402
 from recipe.batches import Data  # noqa: E402
 from recipe.memory import keep_freed_memory  # noqa: E402
 
-from mdprotocol_plugins.painn.network import PaiNN  # noqa: E402
+from mdprotocol_plugins.models.painn.network import PaiNN  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:

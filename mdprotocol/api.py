@@ -1,7 +1,8 @@
 """What plugins import: contracts, vocabulary and the hook marker. Everything here is public and stable."""
 
 from mdprotocol import modules
-from mdprotocol.components import (
+from mdprotocol.consent import Consent, consenting, grant, granted
+from mdprotocol.contracts import (
     ComparisonMetric,
     Component,
     Dynamics,
@@ -30,7 +31,6 @@ from mdprotocol.components import (
     Topology,
     Values,
 )
-from mdprotocol.consent import Consent, consenting, grant, granted
 from mdprotocol.errors import (
     CheckpointError,
     MDProtocolError,

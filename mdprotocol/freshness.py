@@ -9,7 +9,7 @@ import numpy as np
 from mdprotocol.errors import NotMeasurable, ReferenceFailure
 
 if TYPE_CHECKING:
-    from mdprotocol.components import Evaluation
+    from mdprotocol.contracts import Evaluation
 
 
 def fresh_answer(result: Evaluation, before: np.ndarray | None) -> np.ndarray:

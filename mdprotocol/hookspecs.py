@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pluggy
 
-from mdprotocol.components import Executor, Integrator, Metric, Model, Reference, Reporter, SystemSource
+from mdprotocol.contracts import Executor, Integrator, Metric, Model, Reference, Reporter, SystemSource
 
 PROJECT = "mdprotocol"
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -15,7 +15,7 @@ from types import MappingProxyType, ModuleType
 import pluggy
 
 from mdprotocol import hookspecs
-from mdprotocol.components import (
+from mdprotocol.contracts import (
     Component,
     Executor,
     Integrator,

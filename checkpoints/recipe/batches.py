@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdprotocol_plugins.painn.network import all_pairs
+from mdprotocol_plugins.models.painn.network import all_pairs
 
 
 @dataclass(frozen=True)

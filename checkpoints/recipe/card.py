@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from mdprotocol_plugins.painn.checkpoint import ArchitectureCard, Card, load_checkpoint, save_checkpoint
-from mdprotocol_plugins.painn.network import Architecture, PaiNN
+from mdprotocol_plugins.models.painn.checkpoint import ArchitectureCard, Card, load_checkpoint, save_checkpoint
+from mdprotocol_plugins.models.painn.network import Architecture, PaiNN
 from recipe import testing, training
 from recipe.batches import Data
 from recipe.labels import METHOD

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mdprotocol_plugins.painn.network import PaiNN
+from mdprotocol_plugins.models.painn.network import PaiNN
 from recipe.batches import Data
 from recipe.training import predict
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from mdprotocol_plugins.painn.network import Architecture, PaiNN
+from mdprotocol_plugins.models.painn.network import Architecture, PaiNN
 from recipe.batches import Data, Molecules
 
 ELEMENTS = (1, 6, 7, 8)

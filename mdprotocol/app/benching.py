@@ -12,7 +12,7 @@ from typing import Any
 
 from mdprotocol.app.checking import check
 from mdprotocol.app.sources import Prepared, Source
-from mdprotocol.components import Executor
+from mdprotocol.contracts import Executor
 from mdprotocol.errors import UsageError
 from mdprotocol.plan import Plan
 from mdprotocol.plan.batches import batch_sizes

@@ -25,7 +25,7 @@ from mdprotocol.app.sources import Prepared
 from mdprotocol.app.stopping import skipped
 from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, judge_models, tabulate
-from mdprotocol.components import Metric, Report, Reporter, RunRow
+from mdprotocol.contracts import Metric, Report, Reporter, RunRow
 from mdprotocol.errors import StoreError, asked_to_stop, told
 from mdprotocol.plan import metrics_of
 from mdprotocol.plan.types import Probe, Run

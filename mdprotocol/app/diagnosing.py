@@ -11,7 +11,7 @@ from mdprotocol.app.sources import Prepared
 from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, judge_models
 from mdprotocol.assess.diagnose import NO_PHYSICS, OF_ITS_OWN, PROBES, against_reference, diagnose, rows_of
-from mdprotocol.components import Metric, ProbeMetric
+from mdprotocol.contracts import Metric, ProbeMetric
 from mdprotocol.engine import tasks
 from mdprotocol.engine.events import ProbeFinished
 from mdprotocol.errors import StoreError, in_words

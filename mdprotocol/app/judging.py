@@ -12,7 +12,7 @@ from mdprotocol.app.additions import adopted
 from mdprotocol.app.concluding import MEASURED_FOR, Finished, conclude, resolved
 from mdprotocol.app.sources import Prepared, Source, existing, prepare
 from mdprotocol.assess import Measurements, compare_results, measure
-from mdprotocol.components import Metric
+from mdprotocol.contracts import Metric
 from mdprotocol.errors import UsageError
 from mdprotocol.plan import Probe, Run, expand_probes, expand_runs, metrics_of
 from mdprotocol.report.provenance import read_provenance

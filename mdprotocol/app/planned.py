@@ -28,7 +28,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mdprotocol.app.sources import Prepared
-from mdprotocol.components import Metric
+from mdprotocol.contracts import Metric
 from mdprotocol.errors import StoreError
 from mdprotocol.plan import Plan, Probe, Run
 from mdprotocol.plan.contents import contents

@@ -22,7 +22,7 @@ from mdprotocol.app.stopping import none_skipped, simulate_while_open
 from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, judge_models, measure
 from mdprotocol.assess.measuring import Found, Part, measure_part
-from mdprotocol.components import Metric
+from mdprotocol.contracts import Metric
 from mdprotocol.engine import tasks
 from mdprotocol.engine.events import Notice, TaskFailed
 from mdprotocol.errors import UsageError

@@ -27,7 +27,7 @@ from mdprotocol.app.sources import Prepared, Source, prepare
 from mdprotocol.app.workers import executor_named
 from mdprotocol.assess import judge_models, measure
 from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms, see
-from mdprotocol.components import Metric
+from mdprotocol.contracts import Metric
 from mdprotocol.errors import StoreError, UsageError, asked_to_stop
 from mdprotocol.plan import Plan, Probe, Run, make_plan, metrics_of, total_steps
 from mdprotocol.plan.covering import covering

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mdprotocol.assess import judge_models, measure
-from mdprotocol.components import Metric
+from mdprotocol.contracts import Metric
 from mdprotocol.errors import StoreError
 from mdprotocol.plan import Plan
 from mdprotocol.plan.estimate import batch_seconds

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
-from mdprotocol.components import Executor, Staff
+from mdprotocol.contracts import Executor, Staff
 from mdprotocol.engine import tasks
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.registry import Registry

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mdprotocol.components import Metric
+from mdprotocol.contracts import Metric
 from mdprotocol.plan import Run, select, split_quantity
 from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.verdicts import Level

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.places import Coordinate, Extra, Place, Reading
 from mdprotocol.assess.statistics import Estimate, extremes, pool, unknown, without_scatter
-from mdprotocol.components import Quantity
+from mdprotocol.contracts import Quantity
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.protocol.schema import DIMS
 from mdprotocol.verdicts import Measurement

@@ -12,7 +12,7 @@ from scipy import stats
 
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.statistics import EXACT, identical
-from mdprotocol.components import Pool, Quantity
+from mdprotocol.contracts import Pool, Quantity
 from mdprotocol.errors import StoreError
 from mdprotocol.store import ResultsFolder
 

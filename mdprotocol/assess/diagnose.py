@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric
+from mdprotocol.contracts import ComparisonMetric, Metric, ProbeMetric
 from mdprotocol.plan.followup import AS_RUN, DOUBLE, HALF_STEP, PROBE, TRIPPED
 from mdprotocol.plan.metrics import needs_labels, split_quantity
 from mdprotocol.verdicts import CriterionResult, Diagnosis, ModelVerdict, Outcome

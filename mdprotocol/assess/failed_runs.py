@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.places import Place
-from mdprotocol.components import Metric, ProbeMetric
+from mdprotocol.contracts import Metric, ProbeMetric
 from mdprotocol.plan import Run, select, split_quantity
 from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.verdicts import Level

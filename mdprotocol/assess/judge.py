@@ -44,7 +44,7 @@ from mdprotocol.assess.familywise import CellTest, Strictness, holm
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.notes import chance_note, dropped_criteria, installation_check, notes_of
 from mdprotocol.assess.places import Place, places_of
-from mdprotocol.components import Metric, ProbeMetric, Quantity
+from mdprotocol.contracts import Metric, ProbeMetric, Quantity
 from mdprotocol.plan import Probe, Run, left_out, split_quantity
 from mdprotocol.plan.guards import blind_spots
 from mdprotocol.plan.itself import left_out_note, without

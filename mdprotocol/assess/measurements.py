@@ -24,7 +24,7 @@ import xarray as xr
 
 from mdprotocol.assess.labelled import LabelCount
 from mdprotocol.assess.places import PROBE_DIMS, RUN_DIMS, Coordinate, Extra, Place, Reading
-from mdprotocol.components import Pool, Quantity
+from mdprotocol.contracts import Pool, Quantity
 from mdprotocol.errors import StoreError
 
 MEASURED, NOT_PLANNED = 0, 1

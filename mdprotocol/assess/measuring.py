@@ -20,7 +20,7 @@ from mdprotocol.assess.labelled import LabelCount, count_labels
 from mdprotocol.assess.measurements import Entry, Measurements, collect
 from mdprotocol.assess.opening import failure, if_failed, opened
 from mdprotocol.assess.places import RUN_DIMS, Extra, Place, Reading
-from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric, ReplicaComparison, Values
+from mdprotocol.contracts import ComparisonMetric, Metric, ProbeMetric, ReplicaComparison, Values
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.plan.itself import ITSELF, against_itself
 from mdprotocol.plan.metrics import REFERENCE_VARIABLES, needs_labels

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mdprotocol.assess.statistics import most_likely
-from mdprotocol.components import Quantity
+from mdprotocol.contracts import Quantity
 from mdprotocol.plan.itself import ITSELF
 from mdprotocol.plan.metrics import split_quantity
 from mdprotocol.protocol.schema import Addition, Criterion, Protocol

@@ -38,7 +38,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from mdprotocol.components import Pool
+from mdprotocol.contracts import Pool
 from mdprotocol.errors import NotMeasurable
 
 EXACT: frozenset[Pool] = frozenset({"total", "max", "min", "same"})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mdprotocol.assess.cells import cells, default_per, pooled
 from mdprotocol.assess.measurements import Measurements
-from mdprotocol.components import Metric
+from mdprotocol.contracts import Metric
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.verdicts import Measurement
 

@@ -16,7 +16,7 @@ import torch
 
 from mdprotocol.bench.loops import AseLoop, EngineLoop, Sgemm, SteppingLoop
 from mdprotocol.bench.samples import ENGINE, PLAIN_ASE, Timing
-from mdprotocol.components import Dynamics, ForceField, Model, Structure
+from mdprotocol.contracts import Dynamics, ForceField, Model, Structure
 from mdprotocol.engine import events
 from mdprotocol.errors import MDProtocolError
 

@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.verlet import VelocityVerlet
 
-from mdprotocol.components import Dynamics, Evaluation, ForceField, Structure, Topology
+from mdprotocol.contracts import Dynamics, Evaluation, ForceField, Structure, Topology
 from mdprotocol.engine import random
 from mdprotocol.engine.forces import Forces
 from mdprotocol.engine.loop import initial_state

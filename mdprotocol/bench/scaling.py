@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mdprotocol.bench.loops import EngineLoop
-from mdprotocol.components import Dynamics, Model, Structure
+from mdprotocol.contracts import Dynamics, Model, Structure
 
 SECONDS = 2.0
 PATIENCE_S = 60.0

@@ -29,7 +29,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _facts(entry: Registered) -> dict[str, Any]:
-    from mdprotocol.components import Metric
+    from mdprotocol.contracts import Metric
 
     cls = entry.component
     facts: dict[str, Any] = {

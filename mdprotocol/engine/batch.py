@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from mdprotocol import __version__
-from mdprotocol.components import ForceField, Topology
+from mdprotocol.contracts import ForceField, Topology
 from mdprotocol.engine import events
 from mdprotocol.engine.journal import Journal, held_frames
 from mdprotocol.engine.loop import REPORT_SECONDS, Loop

@@ -14,7 +14,7 @@ import numpy as np
 from ase.data import covalent_radii
 from ase.neighborlist import primitive_neighbor_list
 
-from mdprotocol.components import Structure
+from mdprotocol.contracts import Structure
 
 BOND_FACTOR = 1.2
 SKIN_A = 2.0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mdprotocol.components import Structure
+from mdprotocol.contracts import Structure
 from mdprotocol.engine.recording import Ending, Frame
 from mdprotocol.plan.identity import settings_facts
 from mdprotocol.plan.types import Run

@@ -16,7 +16,7 @@ import torch
 import xarray as xr
 from pydantic import ValidationError
 
-from mdprotocol.components import ForceField, Model, Structure, Subject, Topology
+from mdprotocol.contracts import ForceField, Model, Structure, Subject, Topology
 from mdprotocol.engine import events
 from mdprotocol.engine.guards import Watch
 from mdprotocol.engine.loop import initial_state

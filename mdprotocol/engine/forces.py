@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from mdprotocol.components import Evaluation, ForceField, MDState, Structure, Topology
+from mdprotocol.contracts import Evaluation, ForceField, MDState, Structure, Topology
 from mdprotocol.errors import PluginError, asked_to_stop, in_words
 
 

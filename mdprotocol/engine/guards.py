@@ -14,7 +14,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from scipy.special import gammainccinv
 
-from mdprotocol.components import MDState, Structure, Topology
+from mdprotocol.contracts import MDState, Structure, Topology
 from mdprotocol.engine.contacts import Pairs, Strangers, bonds
 from mdprotocol.protocol.schema import Guards
 from mdprotocol.units import KB_EV_PER_K

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mdprotocol.components import ForceField, Structure, Topology
+from mdprotocol.contracts import ForceField, Structure, Topology
 from mdprotocol.errors import asked_to_stop
 from mdprotocol.plan.inert import LEAST_ENERGY_EV, LEAST_FORCE_EV_A, no_forces
 

@@ -17,7 +17,7 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from mdprotocol.components import Model, Structure
+from mdprotocol.contracts import Model, Structure
 from mdprotocol.plan.identity import hashed, model_facts, structure_facts
 from mdprotocol.store import ResultsFolder
 

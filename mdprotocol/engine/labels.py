@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mdprotocol.components import Evaluator, ForceField, Structure, Topology
+from mdprotocol.contracts import Evaluator, ForceField, Structure, Topology
 from mdprotocol.engine.journal import SEGMENT_SECONDS, History
 from mdprotocol.engine.known import KnownLabels
 from mdprotocol.engine.stopping import Stop

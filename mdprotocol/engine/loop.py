@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mdprotocol.components import ForceField, Integrator, MDState, Structure, Topology
+from mdprotocol.contracts import ForceField, Integrator, MDState, Structure, Topology
 from mdprotocol.engine import random
 from mdprotocol.engine.forces import Forces
 from mdprotocol.engine.guards import Failure, Watch

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mdprotocol.components import ForceField, Structure, Topology
+from mdprotocol.contracts import ForceField, Structure, Topology
 from mdprotocol.engine.journal import History
 from mdprotocol.errors import asked_to_stop, in_words
 from mdprotocol.store.netcdf import Growing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from mdprotocol.components import ForceField, Structure, Subject
+from mdprotocol.contracts import ForceField, Structure, Subject
 from mdprotocol.engine import events
 from mdprotocol.engine.batch import Emit
 from mdprotocol.engine.inert import inert

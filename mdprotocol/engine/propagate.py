@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from mdprotocol.components import Evaluator, ForceField, Integrator, MDState, Structure, Topology
+from mdprotocol.contracts import Evaluator, ForceField, Integrator, MDState, Structure, Topology
 from mdprotocol.engine import random
 from mdprotocol.engine.dataset import run_dataset
 from mdprotocol.engine.loop import initial_state

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mdprotocol.components import RandomStreams
+from mdprotocol.contracts import RandomStreams
 
 VELOCITIES, EQUILIBRATION, PRODUCTION = range(3)
 """Stages of a run; each has streams of its own, so that the length of one does not change the noise of the next."""

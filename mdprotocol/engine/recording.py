@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdprotocol.components import MDState
+from mdprotocol.contracts import MDState
 from mdprotocol.engine.guards import Failure
 from mdprotocol.units import KB_EV_PER_K
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mdprotocol.components import Model
+from mdprotocol.contracts import Model
 from mdprotocol.errors import CheckpointError
 from mdprotocol.plan.identity import hashed, model_facts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mdprotocol.components import Structure
+from mdprotocol.contracts import Structure
 from mdprotocol.units import AMU_EV_FS2_PER_A2, KB_EV_PER_K
 
 LINEAR = 1e-6

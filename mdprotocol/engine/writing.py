@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from mdprotocol.components import ForceField, Structure, Topology
+from mdprotocol.contracts import ForceField, Structure, Topology
 from mdprotocol.engine.dataset import without_frames
 from mdprotocol.engine.journal import History, Journal
 from mdprotocol.engine.known import LABELLED_BY, known_labels, label_key

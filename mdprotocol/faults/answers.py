@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from mdprotocol.components import Evaluation, Evaluator, ForceField, Topology
+from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Topology
 from mdprotocol.faults.wrapping import Flaw
 from mdprotocol.units import BOHR_A, MEV_PER_EV
 

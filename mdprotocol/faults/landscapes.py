@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from ase.data import covalent_radii
 
-from mdprotocol.components import Evaluation, Evaluator, ForceField, Topology
+from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Topology
 from mdprotocol.faults.answers import Spoil, WrongAnswer
 from mdprotocol.faults.pairs import CopyPairs, add_gradient
 from mdprotocol.faults.wrapping import Flaw

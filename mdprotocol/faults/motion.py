@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import SerializeAsAny, model_serializer
 
-from mdprotocol.components import Integrator, MDState, RandomStreams, Structure
+from mdprotocol.contracts import Integrator, MDState, RandomStreams, Structure
 from mdprotocol.faults.fault import Change
 from mdprotocol.faults.planting import planted
 from mdprotocol.plan.types import Batch, Plan, ProbeBatch

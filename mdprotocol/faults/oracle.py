@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mdprotocol.components import Evaluation, Evaluator, ForceField, Model, Structure, Topology
+from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Model, Structure, Topology
 from mdprotocol.errors import StructureError
 from mdprotocol.faults.pairs import CopyPairs
 from mdprotocol.protocol.schema import Criterion, Protocol, Simulation

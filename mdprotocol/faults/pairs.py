@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mdprotocol.components import Evaluation, Topology
+from mdprotocol.contracts import Evaluation, Topology
 
 PairTerm = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """Distances (P,) Å -> energies (P,) eV and their slopes (P,) eV/Å."""

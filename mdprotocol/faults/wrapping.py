@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import SerializeAsAny
 
-from mdprotocol.components import Evaluator, ForceField, Model, Topology
+from mdprotocol.contracts import Evaluator, ForceField, Model, Topology
 from mdprotocol.faults.fault import Change
 from mdprotocol.faults.planting import planted
 from mdprotocol.plan.types import Batch, Plan, ProbeBatch

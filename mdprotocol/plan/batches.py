@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mdprotocol.components import Model, Structure
+from mdprotocol.contracts import Model, Structure
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.identity import Digests, settings_facts
 from mdprotocol.plan.types import Batch, Probe, ProbeBatch, Run

@@ -10,7 +10,7 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-from mdprotocol.components import Model, SystemSource
+from mdprotocol.contracts import Model, SystemSource
 from mdprotocol.errors import MDProtocolError
 from mdprotocol.modules import sha256
 from mdprotocol.plan.identity import by_content

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdprotocol.components import ProbeMetric
+from mdprotocol.contracts import ProbeMetric
 from mdprotocol.plan.expand import expand_probes, expand_runs
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.itself import against_itself

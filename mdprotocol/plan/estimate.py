@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mdprotocol.components import Model, Structure
+from mdprotocol.contracts import Model, Structure
 from mdprotocol.plan.steps import frames_of, labels_of, plain_frames_of
 from mdprotocol.plan.types import Batch, Plan, ProbeBatch, Run, total_steps
 from mdprotocol.variables import RUN_VARIABLES

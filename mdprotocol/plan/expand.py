@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mdprotocol.components import Dynamics, ProbeMetric
+from mdprotocol.contracts import Dynamics, ProbeMetric
 from mdprotocol.plan.batches import batch_sizes
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.guards import blind_spots

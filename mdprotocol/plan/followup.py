@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mdprotocol.components import Metric, Model, ProbeMetric, Structure
+from mdprotocol.contracts import Metric, Model, ProbeMetric, Structure
 from mdprotocol.plan.types import Run
 
 PROBE, AS_RUN, HALF_STEP, DOUBLE = "probe", "as run", "half time step", "float64"

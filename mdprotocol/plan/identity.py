@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mdprotocol import __version__
-from mdprotocol.components import Component, Dynamics, Model, Structure
+from mdprotocol.contracts import Component, Dynamics, Model, Structure
 from mdprotocol.modules import code_of, sha256
 from mdprotocol.plan.types import Probe, Run, RunSettings
 

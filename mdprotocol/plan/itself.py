@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mdprotocol.components import Metric, ProbeMetric
+from mdprotocol.contracts import Metric, ProbeMetric
 from mdprotocol.plan.metrics import needs_labels, needs_reference_run, split_quantity
 from mdprotocol.protocol.schema import Protocol, RecommendedUse
 

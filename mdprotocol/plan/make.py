@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mdprotocol.components import Metric, Model, Structure
+from mdprotocol.contracts import Metric, Model, Structure
 from mdprotocol.errors import MDProtocolError, UsageError, asked_to_stop, told
 from mdprotocol.plan.batches import make_batches, make_probe_batches
 from mdprotocol.plan.expand import expand_probes, expand_runs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric, Quantity
+from mdprotocol.contracts import ComparisonMetric, Metric, ProbeMetric, Quantity
 from mdprotocol.errors import UsageError
 from mdprotocol.protocol.places import choices
 from mdprotocol.protocol.schema import Protocol

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mdprotocol.components import Metric, ProbeMetric
+from mdprotocol.contracts import Metric, ProbeMetric
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.itself import against_itself
 from mdprotocol.plan.metrics import needs_labels, needs_reference_run, quantity_of, split_quantity

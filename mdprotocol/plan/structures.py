@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mdprotocol.components import Structure
+from mdprotocol.contracts import Structure
 from mdprotocol.errors import StructureError
 
 ELEMENTS = 118

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mdprotocol.components import Metric, ProbeMetric, Structure
+from mdprotocol.contracts import Metric, ProbeMetric, Structure
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.identity import Digests, component_facts, hashed
 from mdprotocol.plan.metrics import quantity_of, split_quantity

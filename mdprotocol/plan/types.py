@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mdprotocol.components import Dynamics, Integrator, Model, ProbeMetric, Structure
+from mdprotocol.contracts import Dynamics, Integrator, Model, ProbeMetric, Structure
 from mdprotocol.protocol.schema import Equilibration, Guards
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric
+from mdprotocol.contracts import ComparisonMetric, Metric, ProbeMetric
 from mdprotocol.errors import Problem
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.places import Path, choices

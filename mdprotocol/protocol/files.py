@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mdprotocol.components import Model
+from mdprotocol.contracts import Model
 from mdprotocol.errors import MDProtocolError, Problem, asked_to_stop, told
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.places import nearest

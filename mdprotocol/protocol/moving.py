@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from mdprotocol.components import Model, SystemSource
+from mdprotocol.contracts import Model, SystemSource
 from mdprotocol.errors import MDProtocolError
 from mdprotocol.protocol.schema import Protocol
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, model_validator
 
-from mdprotocol.components import Executor, Integrator, Metric, Model, Reporter, SystemSource
+from mdprotocol.contracts import Executor, Integrator, Metric, Model, Reporter, SystemSource
 from mdprotocol.verdicts import Level
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, create_model
 from pydantic_core import CoreSchema, core_schema
 
-from mdprotocol.components import Component, Executor, Integrator, Metric, Model, Reporter, SystemSource
+from mdprotocol.contracts import Component, Executor, Integrator, Metric, Model, Reporter, SystemSource
 from mdprotocol.protocol.schema import Equilibration, Name, Protocol, Simulation
 from mdprotocol.registry import Registry
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mdprotocol.components import Figure, Report, RunRow
+from mdprotocol.contracts import Figure, Report, RunRow
 from mdprotocol.errors import asked_to_stop, in_words
 from mdprotocol.report.provenance import without_absolute_paths
 from mdprotocol.verdicts import Measurement, ModelVerdict

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mdprotocol.components import Report
+from mdprotocol.contracts import Report
 from mdprotocol.report import numbers, side_by_side
 from mdprotocol.report.summary import find
 from mdprotocol.report.tables import Table, length_and_integrator, settings_of

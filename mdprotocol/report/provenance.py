@@ -24,7 +24,7 @@ from mdprotocol.protocol.schema import REFERENCE
 from mdprotocol.store import ResultsFolder
 
 if TYPE_CHECKING:
-    from mdprotocol.components import Model
+    from mdprotocol.contracts import Model
     from mdprotocol.protocol.schema import Protocol
 
 PROVENANCE = "provenance.json"

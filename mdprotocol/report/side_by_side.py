@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mdprotocol.components import Report, RunRow
+from mdprotocol.contracts import Report, RunRow
 from mdprotocol.report import numbers
 from mdprotocol.report.summary import CELL, find
 from mdprotocol.report.tables import LEVELS, Table, by_level, value_of

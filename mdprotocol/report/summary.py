@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mdprotocol.components import Report
+from mdprotocol.contracts import Report
 from mdprotocol.report import numbers
 from mdprotocol.report.tables import Table, value_of
 from mdprotocol.verdicts import Measurement

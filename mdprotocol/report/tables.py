@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mdprotocol.components import Report, RunRow
+from mdprotocol.contracts import Report, RunRow
 from mdprotocol.report import numbers
 from mdprotocol.verdicts import CellResult, CriterionResult, Level, Measurement, ModelVerdict, Outcome
 

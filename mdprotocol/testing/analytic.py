@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mdprotocol.components import Evaluation, Evaluator, ForceField, Structure, Topology
+from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Structure, Topology
 from mdprotocol.errors import StructureError
 
 

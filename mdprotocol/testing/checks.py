@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from ase.geometry import complete_cell
 
-from mdprotocol.components import Evaluation, ForceField, Structure, Topology
+from mdprotocol.contracts import Evaluation, ForceField, Structure, Topology
 
 STEP_A = 1e-3
 """Of the differences of fourth order: their error, about step⁴, is then below 1e-7 eV/Å for molecules."""

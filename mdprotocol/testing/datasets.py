@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from mdprotocol.components import Structure
+from mdprotocol.contracts import Structure
 from mdprotocol.testing.structures import molecule_structure
 from mdprotocol.units import AMU_EV_FS2_PER_A2, FS_PER_PS, KB_EV_PER_K, MEV_PER_EV
 from mdprotocol.variables import RUN_COORDS, RUN_VARIABLES

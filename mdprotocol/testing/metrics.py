@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import xarray as xr
 
-from mdprotocol.components import ComparisonMetric, Metric, ProbeMetric, Values
+from mdprotocol.contracts import ComparisonMetric, Metric, ProbeMetric, Values
 from mdprotocol.testing.datasets import make_run
 from mdprotocol.variables import RUN_VARIABLES
 

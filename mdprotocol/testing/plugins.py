@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mdprotocol.components import ForceField, Model
+from mdprotocol.contracts import ForceField, Model
 from mdprotocol.hookspecs import hookimpl
 
 Positive = Annotated[float, Field(gt=0)]

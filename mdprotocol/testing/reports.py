@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from mdprotocol.components import Report, RunRow
+from mdprotocol.contracts import Report, RunRow
 from mdprotocol.report.build import draw
 from mdprotocol.testing.datasets import make_run
 from mdprotocol.testing.structures import molecule_structure

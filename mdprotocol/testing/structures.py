@@ -10,7 +10,7 @@ from ase.build import molecule
 from ase.data import atomic_masses
 from numpy.typing import ArrayLike
 
-from mdprotocol.components import Structure
+from mdprotocol.contracts import Structure
 
 
 def make_structure(

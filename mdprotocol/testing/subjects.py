@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from mdprotocol.components import Dynamics, ForceField, Structure, Subject
+from mdprotocol.contracts import Dynamics, ForceField, Structure, Subject
 from mdprotocol.engine.propagate import propagate
 
 

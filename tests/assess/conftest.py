@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 from mdprotocol.assess import Measurements, judge_models, measure
-from mdprotocol.components import (
+from mdprotocol.contracts import (
     ComparisonMetric,
     ForceField,
     Integrator,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mdprotocol.components import Quantity
+from mdprotocol.contracts import Quantity
 from mdprotocol.verdicts import Decision, Outcome
 from mdprotocol_plugins.metrics.energy_drift import EnergyDrift
 

@@ -9,7 +9,7 @@ import pytest
 
 from mdprotocol.assess import compare_results
 from mdprotocol.assess.comparison import welch
-from mdprotocol.components import Report
+from mdprotocol.contracts import Report
 from mdprotocol.errors import StoreError
 from mdprotocol.store import ResultsFolder
 from mdprotocol_plugins.reporters.json_file import JsonReporter

@@ -9,7 +9,7 @@ from mdprotocol.assess.cells import Cell, Pooled, pooled
 from mdprotocol.assess.conditions import hidden
 from mdprotocol.assess.familywise import CellTest
 from mdprotocol.assess.places import Place
-from mdprotocol.components import Quantity
+from mdprotocol.contracts import Quantity
 from mdprotocol.protocol.schema import Criterion
 from mdprotocol.verdicts import Decision, Level, Outcome
 

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from mdprotocol.app import exit_code
-from mdprotocol.components import ComparisonMetric, ForceField, Metric, Model, ProbeMetric
+from mdprotocol.contracts import ComparisonMetric, ForceField, Metric, Model, ProbeMetric
 from mdprotocol.plan.identity import settings_facts
 from mdprotocol.registry import build_registry
 from mdprotocol.testing.datasets import make_run

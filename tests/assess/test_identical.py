@@ -10,7 +10,7 @@ import xarray as xr
 
 from mdprotocol.assess.comparison import welch
 from mdprotocol.assess.statistics import pool, samples_to_decide, scatter_to_decide
-from mdprotocol.components import Metric, Quantity, Values
+from mdprotocol.contracts import Metric, Quantity, Values
 from mdprotocol.verdicts import Decision, Outcome
 
 LOW = {"level": "must", "metric": "level.mean", "max": 1}

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mdprotocol.components import Quantity
+from mdprotocol.contracts import Quantity
 from mdprotocol.verdicts import Decision, Outcome
 
 MUST_BELOW_1 = {"low": {"level": "must", "metric": "level.mean", "max": 1}}

@@ -14,7 +14,7 @@ import xarray as xr
 from mdprotocol.assess import Measurements, measure, measuring, tabulate
 from mdprotocol.assess.measuring import measure_part
 from mdprotocol.assess.places import Place
-from mdprotocol.components import Metric, Quantity, ReplicaComparison
+from mdprotocol.contracts import Metric, Quantity, ReplicaComparison
 
 
 def reason_of(made, index=0, quantity="level.mean"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mdprotocol.assess.measuring import _guarded
-from mdprotocol.components import Metric, Quantity
+from mdprotocol.contracts import Metric, Quantity
 from mdprotocol.store import ResultsFolder
 from mdprotocol.testing.datasets import make_run
 

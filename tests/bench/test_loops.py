@@ -13,14 +13,14 @@ from ase.calculators.emt import EMT
 from mdprotocol.bench.cells import Case, Effort, time_case
 from mdprotocol.bench.loops import AseLoop, EngineLoop, Sgemm
 from mdprotocol.bench.samples import ENGINE, PLAIN_ASE
-from mdprotocol.components import Dynamics, Evaluation, ForceField, Model
+from mdprotocol.contracts import Dynamics, Evaluation, ForceField, Model
 from mdprotocol.engine.events import ProbeFinished
 from mdprotocol.errors import NotMeasurable, StructureError
 from mdprotocol.testing import molecule_structure
 from mdprotocol.testing.analytic import HarmonicBonds, HarmonicTrap
 from mdprotocol.units import KB_EV_PER_K
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet
-from mdprotocol_plugins.models.ase_calculator import AseModel
+from mdprotocol_plugins.models.ase.model import AseModel
 
 WATER = molecule_structure("H2O")
 NVE = Dynamics("nve", VelocityVerlet(), 0.5, (100.0, 300.0, 500.0))

@@ -14,8 +14,8 @@ from ase.neighborlist import natural_cutoffs, neighbor_list
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from mdprotocol_plugins.painn.checkpoint import Card, load_checkpoint
-from mdprotocol_plugins.painn.network import Architecture, PaiNN, all_pairs, parameter_count
+from mdprotocol_plugins.models.painn.checkpoint import Card, load_checkpoint
+from mdprotocol_plugins.models.painn.network import Architecture, PaiNN, all_pairs, parameter_count
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {"original": (427_292, 0.05), "tiny": (77_203, 0.10), "ultra_tiny": (21_459, 0.20)}

@@ -15,7 +15,7 @@ from recipe.labels import LabelError, Teacher
 from recipe.molecules import HELD_OUT, TARGETS, start, training_names
 from recipe.sampling import Sampler
 
-from mdprotocol_plugins.painn.checkpoint import load_checkpoint
+from mdprotocol_plugins.models.painn.checkpoint import load_checkpoint
 
 TINY_AMOUNT = dataset.Amount({300.0: (1, 3)}, modes=4, per_bond=3, squeezed=3, every=2, warmup=5)
 

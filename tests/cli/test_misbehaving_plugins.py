@@ -15,7 +15,7 @@ import yaml
 from mdprotocol import app
 from mdprotocol.app.sources import Source
 from mdprotocol.cli import main
-from mdprotocol.components import Component, Evaluation, Model
+from mdprotocol.contracts import Component, Evaluation, Model
 from mdprotocol.errors import PluginError
 from mdprotocol.hookspecs import hookimpl
 from mdprotocol.registry import KINDS, build_registry

@@ -92,7 +92,7 @@ def naming(small: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["antigravity", "this", "loose", "pack", "pack.inner", "os", "mdprotocol_plugins.models.ase_calculator"]
+    "name", ["antigravity", "this", "loose", "pack", "pack.inner", "os", "mdprotocol_plugins.models.ase.model"]
 )
 def test_a_protocol_imports_only_modules_of_installed_plugins(
     cli, small: Path, everywhere: str, tmp_path: Path, name: str

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from corpus_kit import PROTOCOL, Case
 
-from mdprotocol_plugins.painn.checkpoint import ArchitectureCard
+from mdprotocol_plugins.models.painn.checkpoint import ArchitectureCard
 
 SMALL = ArchitectureCard(hidden=4, blocks=1, radial=2, filter_width=2, cutoff_A=5.0, elements=(1, 8))
 

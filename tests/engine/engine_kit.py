@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from mdprotocol.components import Evaluation, Evaluator, ForceField, Integrator, Model, Structure, Topology
+from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Integrator, Model, Structure, Topology
 from mdprotocol.engine.loop import Loop
 from mdprotocol.plan.types import Batch, Run, RunSettings
 from mdprotocol.protocol.schema import Equilibration, Guards

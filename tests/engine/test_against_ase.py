@@ -10,7 +10,7 @@ from ase.calculators.lj import LennardJones
 from ase.md.verlet import VelocityVerlet as AseVerlet
 from engine_kit import argon_cluster, lennard_jones, run_loop, settings, springs
 
-from mdprotocol.components import Structure
+from mdprotocol.contracts import Structure
 from mdprotocol.engine.loop import Loop
 from mdprotocol.testing.structures import make_structure
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet

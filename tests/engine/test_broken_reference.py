@@ -10,7 +10,7 @@ import pytest
 import torch
 from engine_kit import SpringModel, make_batch, settings, springs, triangle
 
-from mdprotocol.components import Evaluation, ForceField, Model
+from mdprotocol.contracts import Evaluation, ForceField, Model
 from mdprotocol.engine.batch import run_batch
 from mdprotocol.store import ResultsFolder
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet

@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 from engine_kit import make_batch, settings
 
-from mdprotocol.components import Evaluation, Evaluator, ForceField, Model, Structure, Topology
+from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Model, Structure, Topology
 from mdprotocol.engine import journal
 from mdprotocol.engine.batch import run_batch
 from mdprotocol.engine.contacts import Pairs, Strangers

@@ -16,7 +16,7 @@ import pytest
 import torch
 from engine_kit import Sabotaged, equilibration, run_loop, settings, springs, triangle
 
-from mdprotocol.components import ForceField, Integrator, MDState, RandomStreams, Structure
+from mdprotocol.contracts import ForceField, Integrator, MDState, RandomStreams, Structure
 from mdprotocol.engine.forces import Forces
 from mdprotocol.engine.loop import Loop, Stage, initial_state
 from mdprotocol.protocol.schema import Guards
@@ -24,8 +24,8 @@ from mdprotocol.testing.structures import make_structure, molecule_structure
 from mdprotocol_plugins.integrators import mdprotocol_integrators
 from mdprotocol_plugins.integrators.langevin import Langevin
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet
-from mdprotocol_plugins.painn import neighbours
-from mdprotocol_plugins.painn.model import PainnModel
+from mdprotocol_plugins.models.painn import neighbours
+from mdprotocol_plugins.models.painn.model import PainnModel
 
 ORIGINAL = Path(__file__).parents[2] / "checkpoints" / "original.safetensors"
 WATER = molecule_structure("H2O", rattle_A=0.05)

@@ -15,7 +15,7 @@ from engine_kit import (
     triangle,
 )  # fmt: skip
 
-from mdprotocol.components import ForceField
+from mdprotocol.contracts import ForceField
 from mdprotocol.engine.loop import Loop
 from mdprotocol.errors import PluginError
 from mdprotocol.protocol.schema import Guards

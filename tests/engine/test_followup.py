@@ -14,7 +14,7 @@ import torch
 import xarray as xr
 
 from mdprotocol.assess import diagnose as rules
-from mdprotocol.components import Evaluation, Evaluator, ForceField, Metric, Model, Structure, Subject, Topology
+from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Metric, Model, Structure, Subject, Topology
 from mdprotocol.engine.followup import _stretch, follow_up_task, in_double
 from mdprotocol.engine.propagate import propagate
 from mdprotocol.plan.followup import FollowUp, Rerun

@@ -11,7 +11,7 @@ import pytest
 import torch
 import xarray as xr
 
-from mdprotocol.components import Evaluation, ForceField, Metric, Model, ProbeMetric, Quantity, Structure
+from mdprotocol.contracts import Evaluation, ForceField, Metric, Model, ProbeMetric, Quantity, Structure
 from mdprotocol.engine.followup import FEWEST_STEPS, follow_up, in_double
 from mdprotocol.engine.propagate import propagate
 from mdprotocol.plan.followup import AS_RUN, DOUBLE, HALF_STEP, PROBE, TRIPPED, FollowUp, Rerun

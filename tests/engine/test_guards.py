@@ -7,7 +7,7 @@ import pytest
 import torch
 from ase.build import bulk, molecule
 
-from mdprotocol.components import MDState, Structure
+from mdprotocol.contracts import MDState, Structure
 from mdprotocol.engine.contacts import SKIN_A, Strangers, bonds
 from mdprotocol.engine.guards import Failure, Watch
 from mdprotocol.engine.loop import initial_state

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 from engine_kit import argon_cluster, lennard_jones, springs, triangle
 
-from mdprotocol.components import Evaluation, ForceField, Model, ProbeMetric, Quantity, Structure
+from mdprotocol.contracts import Evaluation, ForceField, Model, ProbeMetric, Quantity, Structure
 from mdprotocol.engine.inert import inert
 from mdprotocol.engine.probe import run_probes
 from mdprotocol.plan.types import Probe, ProbeBatch

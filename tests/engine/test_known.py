@@ -13,7 +13,7 @@ import xarray as xr
 from engine_kit import SpringModel, make_batch, settings, springs, triangle
 from test_resume import assert_same, datasets, finish
 
-from mdprotocol.components import Evaluation, Evaluator, ForceField, Model, Topology
+from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Model, Topology
 from mdprotocol.engine import labels
 from mdprotocol.engine.batch import run_batch
 from mdprotocol.engine.known import label_key

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from engine_kit import argon_cluster, lennard_jones, run_loop, settings, springs
 
-from mdprotocol.components import Evaluation, ForceField, Subject
+from mdprotocol.contracts import Evaluation, ForceField, Subject
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.testing.structures import make_structure
 from mdprotocol.testing.subjects import make_subject

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from engine_kit import SpringModel, equilibration, make_batch, settings, springs, triangle
 
-from mdprotocol.components import Evaluation, ForceField, Integrator, Model
+from mdprotocol.contracts import Evaluation, ForceField, Integrator, Model
 from mdprotocol.engine import journal, labels, loop
 from mdprotocol.engine.batch import run_batch
 from mdprotocol.engine.journal import Journal

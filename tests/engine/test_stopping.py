@@ -10,7 +10,7 @@ import torch
 from engine_kit import SpringModel, make_batch, settings, triangle
 from test_resume import DriftingModel, assert_same
 
-from mdprotocol.components import Model
+from mdprotocol.contracts import Model
 from mdprotocol.engine import batch as engine_batch
 from mdprotocol.engine import events, worker
 from mdprotocol.engine.batch import run_batch

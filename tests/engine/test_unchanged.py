@@ -7,7 +7,7 @@ import pytest
 from mdprotocol.engine.unchanged import check_unchanged
 from mdprotocol.errors import CheckpointError
 from mdprotocol.plan.identity import hashed, model_facts
-from plugins.models.ase_calculator import AseModel
+from plugins.models.ase.model import AseModel
 
 CODE = """\
 import os

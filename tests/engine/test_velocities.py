@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mdprotocol.components import Structure
+from mdprotocol.contracts import Structure
 from mdprotocol.engine.velocities import degrees_of_freedom, is_linear, maxwell_boltzmann, without_drift
 from mdprotocol.testing.structures import make_structure, molecule_structure
 from mdprotocol.units import AMU_EV_FS2_PER_A2, KB_EV_PER_K

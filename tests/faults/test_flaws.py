@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdprotocol.components import ForceField, Model, Structure, Topology
+from mdprotocol.contracts import ForceField, Model, Structure, Topology
 from mdprotocol.faults import FaultyForceField, FaultyModel, answers, landscapes
 from mdprotocol.testing.analytic import HarmonicBonds, LennardJones, Morse
 from mdprotocol.testing.structures import make_structure, molecule_structure, rattled

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mdprotocol.components import Integrator
+from mdprotocol.contracts import Integrator
 from mdprotocol.engine.propagate import propagate
 from mdprotocol.faults import motion
 from mdprotocol.testing.analytic import HarmonicBonds

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdprotocol.components import ForceField
+from mdprotocol.contracts import ForceField
 from mdprotocol.errors import StructureError
 from mdprotocol.faults import Oracle, oracle_protocol
 from mdprotocol.faults.oracle import TEACHER_SHARE, holds

@@ -84,7 +84,7 @@ SAFETENSORS = [
 
 def painn_weights(folder: Path) -> Reader:
     """The safetensors file; its card always has its hash, so that the file itself is read."""
-    from mdprotocol_plugins.painn.checkpoint import load_checkpoint
+    from mdprotocol_plugins.models.painn.checkpoint import load_checkpoint
 
     def read(path: Path) -> None:
         path.with_suffix(".json").write_bytes(card(path.read_bytes()))
@@ -94,7 +94,7 @@ def painn_weights(folder: Path) -> Reader:
 
 
 def painn_card(folder: Path) -> Reader:
-    from mdprotocol_plugins.painn.checkpoint import load_checkpoint
+    from mdprotocol_plugins.models.painn.checkpoint import load_checkpoint
 
     def read(path: Path) -> None:
         path.with_suffix(".safetensors").write_bytes(sound_file())
@@ -119,7 +119,7 @@ def _student() -> tuple[bytes, ...]:
     """Checkpoints of the smallest student as two of its writers leave them."""
     import torch
 
-    from mdprotocol_plugins.mlff_distiller.checkpoint import Sizes
+    from mdprotocol_plugins.models.mlff_distiller.checkpoint import Sizes
 
     shapes = Sizes(hidden=4, blocks=1, radial=2, max_z=8, cutoff_A=4.0).shapes()
     state = {name: torch.full(shape, 0.1) for name, shape in shapes.items()}
@@ -137,7 +137,7 @@ def _student() -> tuple[bytes, ...]:
 
 
 def torch_archive(folder: Path) -> Reader:
-    from mdprotocol_plugins.mlff_distiller.checkpoint import load_state
+    from mdprotocol_plugins.models.mlff_distiller.checkpoint import load_state
 
     words = [b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"data.pkl", b"byteorder", b"big", *PICKLE]
     return Reader("x.pt", lambda: list(_student()), words, load_state)
@@ -145,7 +145,7 @@ def torch_archive(folder: Path) -> Reader:
 
 def torch_pickle(folder: Path) -> Reader:
     """The pickle inside of the archive, packed as torch does, so that the archive is sound."""
-    from mdprotocol_plugins.mlff_distiller.checkpoint import load_state
+    from mdprotocol_plugins.models.mlff_distiller.checkpoint import load_state
 
     archives = [zipfile.ZipFile(io.BytesIO(data)) for data in _student()]
 

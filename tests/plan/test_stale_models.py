@@ -17,7 +17,7 @@ from mdprotocol.consent import Consent, consenting
 from mdprotocol.errors import UsageError
 from mdprotocol.plan import identity
 from mdprotocol.protocol import dump, moved
-from mdprotocol_plugins.models.ase_calculator import AseModel
+from mdprotocol_plugins.models.ase.model import AseModel
 
 PROTOCOL = """\
 mdprotocol: 1

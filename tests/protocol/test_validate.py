@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from mdprotocol.components import ComparisonMetric
+from mdprotocol.contracts import ComparisonMetric
 from mdprotocol.errors import Problem, ProtocolError
 from mdprotocol.protocol import dump, read_document, validate
 from mdprotocol.protocol.schema import Equilibration, Protocol, Simulation

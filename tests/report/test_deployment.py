@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from mdprotocol.components import RunRow
+from mdprotocol.contracts import RunRow
 from mdprotocol.report import deployment
 from mdprotocol.testing import reports
 from mdprotocol.verdicts import Outcome

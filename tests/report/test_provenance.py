@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from mdprotocol.components import Model
+from mdprotocol.contracts import Model
 from mdprotocol.errors import StoreError
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.report.provenance import (

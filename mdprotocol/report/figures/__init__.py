@@ -7,7 +7,7 @@ from mdprotocol.report.figures import plain_matplotlib  # isort: skip  # noqa: F
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mdprotocol.components import Figure, Report
+from mdprotocol.contracts import Figure, Report
 from mdprotocol.report import escape
 from mdprotocol.report.figures import models, overview, parity, structures, style, survival, timelines
 from mdprotocol.report.figures.series import Material, NothingToDraw

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from mdprotocol.components import Report
+from mdprotocol.contracts import Report
 from mdprotocol.report import side_by_side, summary
 from mdprotocol.report.figures import style
 from mdprotocol.report.figures.series import NothingToDraw

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mdprotocol.components import Report, RunRow
+from mdprotocol.contracts import Report, RunRow
 from mdprotocol.report.summary import canonical
 from mdprotocol.units import FS_PER_PS, MEV_PER_EV
 from mdprotocol.verdicts import Level, ModelVerdict

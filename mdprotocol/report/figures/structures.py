@@ -10,7 +10,7 @@ from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 from matplotlib.patches import Circle
 
-from mdprotocol.components import RunRow
+from mdprotocol.contracts import RunRow
 from mdprotocol.report.figures import style
 from mdprotocol.report.figures.series import Material, NothingToDraw
 from mdprotocol.units import FS_PER_PS

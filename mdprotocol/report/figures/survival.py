@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from scipy import stats
 
-from mdprotocol.components import Report, RunRow
+from mdprotocol.contracts import Report, RunRow
 from mdprotocol.report.figures import style
 from mdprotocol.report.figures.series import NothingToDraw
 from mdprotocol.report.side_by_side import cause

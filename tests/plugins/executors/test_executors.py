@@ -15,7 +15,7 @@ import pytest
 import tasks_kit
 from pydantic import ValidationError
 
-from mdprotocol.components import Executor
+from mdprotocol.contracts import Executor
 from mdprotocol.registry import build_registry
 from mdprotocol_plugins.executors.processes import Processes
 from mdprotocol_plugins.executors.serial import Serial

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from engine_kit import argon_cluster, lennard_jones
 
-from mdprotocol.components import ForceField, Integrator, MDState, Structure, Topology
+from mdprotocol.contracts import ForceField, Integrator, MDState, Structure, Topology
 from mdprotocol.engine.loop import initial_state
 from mdprotocol.engine.random import Streams
 from mdprotocol.engine.velocities import degrees_of_freedom, maxwell_boltzmann

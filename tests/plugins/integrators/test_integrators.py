@@ -10,7 +10,7 @@ import pytest
 from engine_kit import argon_cluster, lennard_jones, springs, triangle
 from sampling_kit import simulate
 
-from mdprotocol.components import Integrator, Topology
+from mdprotocol.contracts import Integrator, Topology
 from mdprotocol.registry import build_registry
 from mdprotocol_plugins.integrators import mdprotocol_integrators
 from mdprotocol_plugins.integrators.bussi import Bussi

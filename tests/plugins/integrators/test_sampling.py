@@ -11,7 +11,7 @@ from engine_kit import argon_cluster, lennard_jones, springs
 from sampling_kit import Series, simulate, thermal
 from scipy import stats
 
-from mdprotocol.components import Integrator
+from mdprotocol.contracts import Integrator
 from mdprotocol.testing.structures import make_structure
 from mdprotocol.units import KB_EV_PER_K
 from mdprotocol_plugins.integrators.bussi import Bussi

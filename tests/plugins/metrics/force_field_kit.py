@@ -14,9 +14,9 @@ from ase.build import bulk
 from mdprotocol.api import Evaluation, Evaluator, ForceField, ProbeMetric, Structure, StructureError, Topology, Values
 from mdprotocol.testing import check_metric, from_atoms, molecule_structure
 from mdprotocol.testing.subjects import make_subject
-from mdprotocol_plugins.mlff_distiller.model import MLFFDistiller
-from mdprotocol_plugins.models.ase_calculator import AseModel
-from mdprotocol_plugins.painn.model import PainnModel
+from mdprotocol_plugins.models.ase.model import AseModel
+from mdprotocol_plugins.models.mlff_distiller.model import MLFFDistiller
+from mdprotocol_plugins.models.painn.model import PainnModel
 from mdprotocol_plugins.references.tblite import TBLite
 
 ROOT = Path(__file__).parents[3]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdprotocol.components import Dynamics, ForceField, Integrator, Structure, Subject
+from mdprotocol.contracts import Dynamics, ForceField, Integrator, Structure, Subject
 from mdprotocol.faults.wrapping import FaultyForceField, Flaw
 from mdprotocol.testing.analytic import HarmonicBonds
 from mdprotocol.testing.structures import molecule_structure

@@ -19,7 +19,7 @@ from mdprotocol.testing.analytic import HarmonicBonds, Morse
 from mdprotocol.testing.subjects import make_subject
 from mdprotocol_plugins.metrics._vibrations import LIGHT_CM_PER_FS, fitted, vibrations
 from mdprotocol_plugins.metrics.frequencies import Frequencies
-from mdprotocol_plugins.models.ase_calculator import AseModel
+from mdprotocol_plugins.models.ase.model import AseModel
 
 WATER = molecule_structure("H2O", 0.05)
 OPTIONS = {"fmax": 1e-5, "steps": 500, "step_A": 0.002}

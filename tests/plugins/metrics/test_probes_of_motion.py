@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from moving_kit import moving
 
-from mdprotocol.components import Dynamics
+from mdprotocol.contracts import Dynamics
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.faults.answers import NoisyForces, ScaledForces
 from mdprotocol.faults.landscapes import Curl

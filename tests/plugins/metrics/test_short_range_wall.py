@@ -10,7 +10,7 @@ from mdprotocol.testing import make_structure
 from mdprotocol.testing.analytic import LennardJones, Morse
 from mdprotocol.testing.subjects import make_subject
 from mdprotocol_plugins.metrics.short_range_wall import ShortRangeWall, _collisions, _facing, _outward
-from mdprotocol_plugins.models.ase_calculator import AseModel
+from mdprotocol_plugins.models.ase.model import AseModel
 
 METRIC = ShortRangeWall()
 H2 = make_structure([1, 1], [[0, 0, 0], [0, 0, 0.74]])

@@ -30,7 +30,7 @@ from force_field_kit import (
 from mdprotocol.testing import from_atoms, make_structure
 from mdprotocol.testing.analytic import LennardJones
 from mdprotocol_plugins.metrics.smoothness import Smoothness
-from mdprotocol_plugins.models.ase_calculator import AseModel
+from mdprotocol_plugins.models.ase.model import AseModel
 
 METRIC = Smoothness()
 SMALL = Smoothness(bonds=2, directions=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from mdprotocol.components import Dynamics, Evaluation, ForceField
+from mdprotocol.contracts import Dynamics, Evaluation, ForceField
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.testing import check_metric, from_atoms, make_structure, molecule_structure
 from mdprotocol.testing.subjects import make_subject
@@ -19,8 +19,8 @@ from mdprotocol_plugins.metrics.momentum import Momentum
 from mdprotocol_plugins.metrics.reversibility import Reversibility
 from mdprotocol_plugins.metrics.stress import GPA_PER_EV_A3, Stress
 from mdprotocol_plugins.metrics.timestep_convergence import TimestepConvergence
-from mdprotocol_plugins.models.ase_calculator import AseModel
-from mdprotocol_plugins.painn.model import PainnModel
+from mdprotocol_plugins.models.ase.model import AseModel
+from mdprotocol_plugins.models.painn.model import PainnModel
 
 ROOT = Path(__file__).parents[3]
 COPPER = from_atoms(bulk("Cu", "fcc", a=3.7, cubic=True) * (2, 2, 2), name="copper")

@@ -5,7 +5,7 @@ import dataclasses
 
 import pytest
 
-from mdprotocol.components import Figure
+from mdprotocol.contracts import Figure
 from mdprotocol.testing import reports
 
 KINDS = ("sound", "troubled", "several", "hostile", "empty")

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mdprotocol.components import RunRow
+from mdprotocol.contracts import RunRow
 from mdprotocol.report.figures.parity import agreement
 from mdprotocol.report.figures.series import Material, running_mean, thin
 from mdprotocol.report.figures.structures import _aligned, _best_view, _bonds

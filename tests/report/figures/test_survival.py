@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mdprotocol.components import RunRow
+from mdprotocol.contracts import RunRow
 from mdprotocol.report.build import draw
 from mdprotocol.report.figures import survival
 from mdprotocol.report.figures.series import NothingToDraw

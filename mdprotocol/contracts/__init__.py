@@ -1,0 +1,42 @@
+"""The contracts a plugin fulfils. A component is its own options: a frozen pydantic model with one verb.
+
+    Model, Reference   load()            -> ForceField      energy and forces of a batch
+    SystemSource       build()           -> Structure       one molecule or periodic structure
+    Integrator         start(), step()                      advances a batch in place
+    Metric             measure(run)      -> values          numbers from the dataset of one run
+    ComparisonMetric   compare(run, ref) -> values          the same from a run and the reference's run of equal seed
+    ReplicaComparison  compare_replicas(run, ref, others)   the same, with the reference's other replicas as yardstick
+    ProbeMetric        probe(), measure()                   numbers from a short calculation on the model itself
+    Reporter           render(report)    -> files           one kind of output
+    Executor           execute(tasks)    -> results         where and how tasks run
+
+A component's `type` is a `Literal` with its name in the protocol; field names carry their units (`timestep_fs`); the
+first line of the docstring is its summary in `mdprotocol plugins` and in the JSON schema. Torch is imported by no
+module here: judging and reporting work without it.
+"""
+
+from mdprotocol.contracts.base import Component
+from mdprotocol.contracts.executors import Executor, Staff
+from mdprotocol.contracts.integrators import Integrator, MDState, RandomStreams
+from mdprotocol.contracts.metrics import (
+    ComparisonMetric,
+    Dynamics,
+    Metric,
+    Pool,
+    ProbeMetric,
+    Propagate,
+    Quantity,
+    ReplicaComparison,
+    Subject,
+    Values,
+)
+from mdprotocol.contracts.models import Evaluation, Evaluator, ForceField, Model, Reference
+from mdprotocol.contracts.reports import Figure, Report, Reporter, RunRow
+from mdprotocol.contracts.structures import Structure, SystemSource, Topology
+
+__all__ = [
+    "ComparisonMetric", "Component", "Dynamics", "Evaluation", "Evaluator", "Executor", "Figure", "ForceField",
+    "Integrator", "MDState", "Metric", "Model", "Pool", "ProbeMetric", "Propagate", "Quantity", "RandomStreams",
+    "Reference", "ReplicaComparison", "Report", "Reporter", "RunRow", "Staff", "Structure", "Subject", "SystemSource",
+    "Topology", "Values",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""PaiNN on a CPU, fused and compiled."""

@@ -1,0 +1,1 @@
+"""PaiNN on a GPU: neighbour lists that need no host, and recorded kernels."""
