@@ -1,4 +1,4 @@
-"""Every folder with Python files is a package that gets installed; the README's promises are there."""
+"""Every folder with Python files is installed, versions agree, and the contracts on imports are complete."""
 
 from __future__ import annotations
 
@@ -43,3 +43,14 @@ def test_ci_calls_what_contributors_run() -> None:
     assert {f"Programming Language :: Python :: {version}" for version in job["strategy"]["matrix"]["python"]} <= set(
         tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["classifiers"]
     )
+
+
+def test_every_module_but_the_public_door_is_closed_to_plugins() -> None:
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (door,) = (c for c in linter["contracts"] if c["name"] == "plugins enter by the public door only")
+    modules = {
+        f"mdprotocol.{path.stem}"
+        for path in (ROOT / "mdprotocol").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert set(door["forbidden_modules"]) == modules - {"mdprotocol.__init__", "mdprotocol.api"}
