@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cli_kit import protocol_of
 
 from mdprotocol import app
 from mdprotocol.app.sources import Source
@@ -79,26 +80,7 @@ def test_a_class_that_is_no_component(made: type[Model], said: str, monkeypatch:
 
 # ---------------------------------------------------------------------------------------------------------- components
 
-BASE: dict[str, Any] = {
-    "mdprotocol": 1,
-    "name": "bad",
-    "models": {"sound": {"type": "bad"}},
-    "systems": {"water": {"type": "bad"}},
-    "simulations": {
-        "nve": {
-            "integrator": {"type": "bad"},
-            "timestep_fs": 0.5,
-            "duration_ps": 0.005,
-            "record_every_fs": 1,
-            "temperatures_K": [300],
-            "replicas": 1,
-            "guards": {"bond_stretch": None, "new_bond": None, "max_temperature_factor": 1e6},
-        }
-    },
-    "criteria": {"no_crash": {"level": "must", "metric": "stability.crashed", "max": 0}},
-    "reports": [{"type": "json"}],
-    "executor": {"type": "serial"},
-}
+BASE = protocol_of("bad", integrator="bad")
 
 
 def run(folder: Path, **changes: Any) -> tuple[app.Finished, dict[str, Any]]:
