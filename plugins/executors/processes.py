@@ -89,7 +89,7 @@ class Team:
             talking = wait([worker.connection for worker in loading], max(0.0, until - time.monotonic()))
             for worker in loading:
                 kind, content = worker.receive() if worker.connection in talking else ("", None)
-                if kind == "unfit":
+                if kind == "unfit" and isinstance(content, BaseException):
                     raise content
                 if kind == "died" or not talking:  # another is hired when there is a task for it
                     self.idle.remove(worker)
@@ -308,7 +308,7 @@ def portable(error: BaseException) -> Exception:
         copy = RuntimeError(in_words(error))
     with contextlib.suppress(Exception):  # its words, or those of its cause, may raise
         copy.add_note("".join(traceback.format_exception(error)))
-    return copy  # type: ignore[no-any-return]
+    return copy
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ class Angles(Distributions):
         "excess": Quantity("°", "bond angle distributions' distance beyond that between the reference's replicas"),
         "temperature_difference": Quantity("K", "mean kinetic temperature minus the reference's"),
     }
-    distances = staticmethod(on_line)
+    distances: ClassVar = staticmethod(on_line)
 
     def samples(self, runs: Sequence[xr.Dataset]) -> list[np.ndarray]:
         triples = angles(bonds(runs[0], self.bond_factor))

@@ -47,7 +47,7 @@ class BondLengths(Distributions):
         "excess": Quantity("Å", "bond length distributions' distance beyond that between the reference's replicas"),
         "temperature_difference": Quantity("K", "mean kinetic temperature minus the reference's"),
     }
-    distances = staticmethod(on_line)
+    distances: ClassVar = staticmethod(on_line)
 
     def samples(self, runs: Sequence[xr.Dataset]) -> list[np.ndarray]:
         pairs = bonds(runs[0], self.bond_factor)

@@ -43,7 +43,7 @@ class Dihedrals(Distributions):
         "excess": Quantity("°", "dihedral distributions' distance beyond that between the reference's replicas"),
         "temperature_difference": Quantity("K", "mean kinetic temperature minus the reference's"),
     }
-    distances = staticmethod(on_circle)
+    distances: ClassVar = staticmethod(on_circle)
 
     def samples(self, runs: Sequence[xr.Dataset]) -> list[np.ndarray]:
         chains = dihedrals(runs[0], bonds(runs[0], self.bond_factor))

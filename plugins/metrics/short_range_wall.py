@@ -121,7 +121,10 @@ class ShortRangeWall(ProbeMetric):
 def _collisions(structure: Structure) -> Iterator[tuple[Path, np.ndarray, np.ndarray, str]]:
     """The most exposed atom of each element of one copy against that of another: head on, bodies turned away."""
     arm = structure.positions - structure.positions.mean(axis=0)
-    heads = [max(np.flatnonzero(structure.numbers == z), key=lambda k: arm[k] @ arm[k]) for z in _elements(structure)]
+    heads = [
+        max(np.flatnonzero(structure.numbers == z).tolist(), key=lambda k: arm[k] @ arm[k])
+        for z in _elements(structure)
+    ]
     for a, i in enumerate(heads):
         for j in heads[a:]:
             reach = float(covalent_radii[structure.numbers[[i, j]]].sum())
