@@ -65,7 +65,8 @@ def simulate(
             kinetic = state.kinetic_energy()
             total = kinetic + state.energy
             seen.append([kinetic.numpy(), total.numpy(), (total - state.bath_energy).numpy()])
-    return Series(*np.array(seen).transpose(1, 0, 2), state)
+    kinetic_energy, total_energy, conserved = np.array(seen).transpose(1, 0, 2)
+    return Series(kinetic_energy, total_energy, conserved, state)
 
 
 def thermal(kinetic: np.ndarray, temperatures: list[float]) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ class Atomistic(ForceField):
         return evaluate
 
 
-def measured(metric: ProbeMetric, force_field: ForceField, structure: Structure, **options: object) -> Values:
+def measured(metric: ProbeMetric, force_field: ForceField, structure: Structure, **options: Any) -> Values:
     """Probe, check the metric's contract, measure."""
     return check_metric(metric, metric.probe(make_subject(force_field, structure, **options)))
 
