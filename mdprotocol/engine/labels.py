@@ -12,7 +12,7 @@ import torch
 
 from mdprotocol.contracts import Evaluator, ForceField, Structure, Topology
 from mdprotocol.engine.journal import SEGMENT_SECONDS, History
-from mdprotocol.engine.known import KnownLabels
+from mdprotocol.engine.known import LABELLED_BY, KnownLabels
 from mdprotocol.engine.stopping import Stop
 from mdprotocol.errors import PluginError, ReferenceFailure, asked_to_stop, told
 from mdprotocol.store.netcdf import Growing
@@ -35,6 +35,7 @@ class Labels:
     Args:
         b: copy of the run in its batch.
         known: labels that need not be computed again, unless the reference remembers.
+        key: what determines these labels but for the positions (`label_key`).
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class Labels:
         reference: ForceField,
         every: int,
         known: KnownLabels,
+        key: str,
     ) -> None:
         self._work, self._history, self._b, self._series = work, history, b, f"labels-{b}"
         self._structure, self._reference, self._every, self._known = structure, reference, every, known
-        self._planned = -(-history.frames(b) // every)
+        self._key, self._planned = key, -(-history.frames(b) // every)
         found = list(itertools.takewhile(self._fits, self._work.segments(self._series)))
         self._segments = len(found)
         self._facts: dict[str, Any] = (
@@ -109,8 +111,12 @@ class Labels:
         return held >= MANY_LABELS or (held > 0 and time.monotonic() - started > SEGMENT_SECONDS)
 
     def attributes(self) -> dict[str, Any]:
-        """What the run's file says about labels that could not be made."""
-        return {"reference_failures": self._facts["failed"], "reference_failure_detail": self._facts["reason"]}
+        """What the run's file says about its labels: whose they are, and how many could not be made."""
+        return {
+            "reference_failures": self._facts["failed"],
+            "reference_failure_detail": self._facts["reason"],
+            LABELLED_BY: self._key,
+        }
 
     def parts(self) -> Iterator[Growing]:
         """The labels for the run's file; none at all where there is none, so that what needs them is NOT MEASURED."""

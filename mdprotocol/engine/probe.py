@@ -22,6 +22,7 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
     force_field = batch.component.load(Path(batch.base))
     check_unchanged(batch.component, batch.base, batch.probes[0].model_digest)
     teacher = batch.reference.load(Path(batch.base)) if batch.reference else None
+    _check_reference(batch)
     why_nothing = functools.cache(lambda system: inert(force_field, batch.structures[system]))
     for probe in batch.probes:
         label = f"{probe.model} {probe.system} {probe.metric}"
@@ -32,6 +33,7 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
             subject = _subject(probe, batch.structures[probe.system], force_field, teacher)
             dataset = probe.component.probe(subject)
             check_unchanged(batch.component, batch.base, probe.model_digest)
+            _check_reference(batch)
             facts = {"identity": probe.identity, "model": probe.model, "system": probe.system, "metric": probe.metric}
             facts["model_digest"] = probe.model_digest
             folder.write_dataset(probe.path, dataset.assign_attrs(facts))
@@ -43,6 +45,11 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
             problem = str(error) if isinstance(error, MDProtocolError) else in_words(error)
             folder.write_problem(probe.id, probe.identity, problem)
             emit(events.ProbeFinished(label, problem=problem))
+
+
+def _check_reference(batch: ProbeBatch) -> None:
+    if batch.reference is not None:
+        check_unchanged(batch.reference, batch.base, batch.reference_digest, "reference")
 
 
 def _examines_forces(probe: Probe) -> bool:

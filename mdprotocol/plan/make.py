@@ -62,16 +62,18 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
         warn_failures(protocol, metrics, runs, findings)
         warn_untouched(protocol, runs, findings)
     findings.raise_problems()
-    runs, probes = _identified(runs, probes, facts, structures)
+    digests = {name: hashed(fact) for name, fact in facts.items()}
+    runs, probes = _identified(runs, probes, digests, structures)
     find_equal_runs(protocol, runs, findings)
     findings.raise_problems()
     find_pooled_twice(protocol, metrics, runs, probes, structures, findings)
     findings.raise_problems()
+    reference = (protocol.reference, structures, base, digests.get(REFERENCE, ""))
     return Plan(
         runs=runs,
         probes=probes,
-        batches=make_batches(runs, models, protocol.reference, structures, base),
-        probe_batches=make_probe_batches(probes, models, protocol.reference, structures, base),
+        batches=make_batches(runs, models, *reference),
+        probe_batches=make_probe_batches(probes, models, *reference),
         structures=structures,
         sources=sources,
         warnings=tuple(dict.fromkeys(findings.warnings)),
@@ -151,9 +153,8 @@ def _metrics(protocol: Protocol, registry: Registry, findings: Findings) -> dict
 
 
 def _identified(
-    runs: tuple[Run, ...], probes: tuple[Probe, ...], facts: Mapping[str, Any], structures: Mapping[str, Structure]
+    runs: tuple[Run, ...], probes: tuple[Probe, ...], models: Mapping[str, str], structures: Mapping[str, Structure]
 ) -> tuple[tuple[Run, ...], tuple[Probe, ...]]:
-    models = {name: hashed(fact) for name, fact in facts.items()}
     shapes = {name: hashed(structure_facts(structure)) for name, structure in structures.items()}
     settings = Digests(settings_facts)
     teacher = models.get(REFERENCE, "")
