@@ -186,12 +186,29 @@ def _evaluated(atoms: Atoms, positions: np.ndarray) -> tuple[float, np.ndarray]:
     if not np.isfinite(positions).all():
         raise ValueError("positions are not finite")
     atoms.positions[:] = positions
-    forces = np.array(atoms.get_forces(apply_constraint=False), dtype=np.float64)
+    forces = _numbers(atoms.get_forces(apply_constraint=False), "forces")
     energy = getattr(atoms.calc, "results", {}).get("free_energy")
-    energy = float(atoms.get_potential_energy() if energy is None else energy)
-    if not (np.isfinite(energy) and np.isfinite(forces).all()):
+    energy = _numbers(atoms.get_potential_energy() if energy is None else energy, "energy")
+    if forces.shape != positions.shape or energy.size != 1:
+        raise ValueError(
+            f"the calculator gave energies {energy.shape} and forces {forces.shape} for {len(atoms)} atoms"
+        )
+    if not (np.isfinite(energy).all() and np.isfinite(forces).all()):
         raise ValueError("energy or forces are not finite")
-    return energy, forces
+    return energy.item(), forces
+
+
+def _numbers(answer: Any, what: str) -> np.ndarray:
+    """An answer as float64, copied; nothing is dropped, parsed or filled in.
+
+    Raises:
+        ValueError: it is not made of real numbers.
+    """
+    found = np.ma.asanyarray(answer) if np.ma.isMaskedArray(answer) else np.asarray(answer)
+    if found.dtype.kind not in "fiu" or np.ma.is_masked(found):
+        kind = "masked numbers" if np.ma.is_masked(found) else f"type {found.dtype}"
+        raise ValueError(f"the calculator gave {what} of {kind}, not real numbers")
+    return np.array(found, dtype=np.float64)
 
 
 def _gives_stress(copies: Sequence[Atoms]) -> bool:

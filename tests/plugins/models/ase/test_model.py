@@ -215,3 +215,58 @@ def test_paths_are_module_and_name(calculator: str) -> None:
 
 def test_it_is_registered() -> None:
     assert build_registry().entries["models"]["ase"].component is AseModel
+
+
+ANSWERS = {
+    "one row": lambda f: f[:1],
+    "one column": lambda f: f[:, :1],
+    "flat": lambda f: f.reshape(-1),
+    "one number": lambda f: 1.0,
+    "one atom more": lambda f: np.concatenate([f, f[:1]]),
+    "complex": lambda f: f + 1j,
+    "text": lambda f: f.astype(str),
+    "objects": lambda f: f.astype(object),
+    "truth": lambda f: f > 0,
+    "masked": lambda f: np.ma.masked_array(f, mask=np.eye(*f.shape)),
+    "nothing": lambda f: None,
+}
+
+
+class Malformed(Counting):
+    """Its forces are of another shape or kind."""
+
+    def __init__(self, answer: str = "", energy: str = "") -> None:
+        super().__init__()
+        self.answer, self.energy = answer, energy
+
+    def get_forces(self, atoms=None):
+        found = self.get_property("forces", atoms)
+        return ANSWERS[self.answer](found) if self.answer else found
+
+    def get_potential_energy(self, atoms=None, force_consistent=False):
+        found = self.get_property("energy", atoms)
+        return {"": found, "two": np.array([found, found]), "text": str(found), "complex": found + 1j}[self.energy]
+
+    def calculate(self, atoms, properties, changes) -> None:
+        super().calculate(atoms, properties, changes)
+        self.results.pop("free_energy", None)
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_forces_of_another_shape_or_kind_are_no_answer(local, monkeypatch, answer: str) -> None:
+    monkeypatch.setattr(sys.modules["my_calculators"], "Malformed", Malformed, raising=False)
+    found = load("my_calculators:Malformed", arguments={"answer": answer}).prepare(Topology.of([ARGON]))
+    result = found(torch.from_numpy(ARGON.positions))
+    assert 0 in result.errors, answer
+    assert "forces" in result.errors[0] or "NoneType" in result.errors[0]
+    assert torch.isnan(result.forces).all()
+
+
+@pytest.mark.parametrize("energy", ["two", "text", "complex"])
+def test_an_energy_of_another_shape_or_kind_is_no_answer(local, monkeypatch, energy: str) -> None:
+    monkeypatch.setattr(sys.modules["my_calculators"], "Malformed", Malformed, raising=False)
+    found = load("my_calculators:Malformed", arguments={"energy": energy}).prepare(Topology.of([ARGON]))
+    result = found(torch.from_numpy(ARGON.positions))
+    assert "energ" in result.errors[0]
+    sound = load("my_calculators:Malformed").prepare(Topology.of([ARGON]))(torch.from_numpy(ARGON.positions))
+    assert not sound.errors
