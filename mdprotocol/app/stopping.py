@@ -6,18 +6,19 @@ a mean is not, because the correction for many cells grows with the cells that a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from mdprotocol.assess import judge_models, measure
+from mdprotocol.assess.failed_runs import runs_behind
 from mdprotocol.contracts import Metric
 from mdprotocol.errors import StoreError
 from mdprotocol.plan import Plan
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.metrics import quantity_of, split_quantity
-from mdprotocol.plan.types import Batch
+from mdprotocol.plan.types import Batch, Run
 from mdprotocol.protocol.schema import REFERENCE, Protocol
 from mdprotocol.store import ResultsFolder
-from mdprotocol.verdicts import Level, Outcome
+from mdprotocol.verdicts import Level, ModelVerdict, Outcome
 
 FILE = "skipped.json"
 GROWING = ("total", "max")
@@ -40,9 +41,13 @@ def simulate_while_open(
         at_once: batches between two looks, enough to keep all workers busy.
     """
     queue, skipped = sorted(batches, key=batch_seconds), dict[str, str]()
+    behind = {
+        model: runs_behind(protocol, metrics, [run for run in plan.runs if run.model == model])
+        for model in protocol.models
+    }
     while queue:
         failed = {model: final_failures(protocol, metrics, plan, folder, model) for model in protocol.models}
-        for batch in [batch for batch in queue if not matters(batch, protocol, plan, failed)]:
+        for batch in [batch for batch in queue if not _matters(batch, protocol, behind, failed)]:
             queue.remove(batch)
             why = f"not run: the verdict could no longer change ({', '.join(sorted(failed[batch.model]))} failed)"
             skipped |= {run.id: why for run in batch.runs}
@@ -82,19 +87,30 @@ def _stays(protocol: Protocol, name: str) -> bool:
     return protocol.criteria[name].min is None
 
 
-def matters(batch: Batch, protocol: Protocol, plan: Plan, failed: Mapping[str, set[str]]) -> bool:
-    """Whether a batch feeds a criterion on which the model's decision or one of its uses still depends."""
-    if batch.model == REFERENCE:
+def _matters(
+    batch: Batch,
+    protocol: Protocol,
+    behind: Mapping[str, Mapping[str, tuple[str, ...]]],
+    failed: Mapping[str, set[str]],
+) -> bool:
+    """Whether the model's decision or one of its uses still depends on a run of this batch."""
+    if batch.model == REFERENCE or not failed[batch.model]:
         return True
-    wanted = open_criteria(protocol, failed[batch.model])
     ids = {run.id for run in batch.runs}
-    return any(s.criterion in wanted and ids & set(s.runs.get(batch.model, ())) for s in plan.sources)
+    return bool(ids & needed(protocol, behind[batch.model], failed[batch.model]))
 
 
-def open_criteria(protocol: Protocol, failed: set[str]) -> set[str]:
+def needed(protocol: Protocol, behind: Mapping[str, tuple[str, ...]], failed: set[str]) -> set[str]:
+    """Ids of the runs that can still change a verdict in which these criteria have failed.
+
+    Args:
+        behind: ids of the runs whose failure counts against each criterion.
+    """
+    return {run for name in _open_criteria(protocol, failed) for run in behind[name]}
+
+
+def _open_criteria(protocol: Protocol, failed: set[str]) -> set[str]:
     """Criteria that can still change a verdict in which `failed` have failed for good."""
-    if not failed:
-        return set(protocol.criteria)
     must = set(_named(protocol, [Level.MUST]))
     found = set() if must & failed else must
     for use in protocol.recommendations:
@@ -106,6 +122,28 @@ def open_criteria(protocol: Protocol, failed: set[str]) -> set[str]:
 
 def _named(protocol: Protocol, names: Sequence[str]) -> Iterator[str]:
     return (name for name, c in protocol.criteria.items() if name in names or c.level.value in names)
+
+
+def excused(
+    protocol: Protocol,
+    metrics: Mapping[str, Metric],
+    runs: Sequence[Run],
+    verdict: ModelVerdict,
+    skipped: Collection[str],
+) -> set[str]:
+    """Ids of the model's runs that were left out and could not change its verdict, as it is now.
+
+    A verdict by other criteria may depend on what was left out under the first ones.
+
+    Args:
+        runs: all planned runs.
+        skipped: ids of the runs that were left out.
+    """
+    own = [run for run in runs if run.model == verdict.model]
+    failed = {result.name for result in verdict.criteria if result.outcome is Outcome.FAIL}
+    if not failed:
+        return set()
+    return {run.id for run in own if run.id in skipped} - needed(protocol, runs_behind(protocol, metrics, own), failed)
 
 
 def skipped(folder: ResultsFolder) -> dict[str, str]:

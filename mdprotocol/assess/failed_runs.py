@@ -93,15 +93,24 @@ def failed_runs(
     Args:
         runs: everything planned for one model.
     """
-    criteria = protocol.criteria
-    drawn = {name: tuple(run.id for run in drawn_on(c, metrics, runs)) for name, c in criteria.items()}
+    drawn, must = runs_behind(protocol, metrics, runs), _must(protocol)
     failed = frozenset(run.id for run in runs if measurements.run_outcomes.get(Place.of(run)) == "failed")
-    must = tuple(name for name, criterion in criteria.items() if criterion.level is Level.MUST)
-    if not any(drawn[name] for name in must):
-        drawn |= {name: tuple(run.id for run in _of_systems(criteria[name], runs)) for name in must}
     conditions = {run.id: (run.system, run.simulation, run.temperature_K) for run in runs}
     allowed = protocol.failed_runs
     return FailedRuns(drawn, failed, conditions, must, allowed.max if allowed else 0, allowed.reason if allowed else "")
+
+
+def runs_behind(protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+    """Ids of the runs of one model whose failure counts against each criterion."""
+    criteria, must = protocol.criteria, _must(protocol)
+    drawn = {name: tuple(run.id for run in drawn_on(c, metrics, runs)) for name, c in criteria.items()}
+    if not any(drawn[name] for name in must):
+        drawn |= {name: tuple(run.id for run in _of_systems(criteria[name], runs)) for name in must}
+    return drawn
+
+
+def _must(protocol: Protocol) -> tuple[str, ...]:
+    return tuple(name for name, criterion in protocol.criteria.items() if criterion.level is Level.MUST)
 
 
 def _of_systems(criterion: Criterion, runs: Sequence[Run]) -> list[Run]:
