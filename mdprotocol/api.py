@@ -1,10 +1,12 @@
 """What plugins import: contracts, vocabulary and the hook marker. Everything here is public and stable."""
 
 from mdprotocol import modules
+from mdprotocol.boxes import Box
 from mdprotocol.consent import Consent, consenting, grant, granted
 from mdprotocol.contracts import (
     ComparisonMetric,
     Component,
+    Data,
     Dynamics,
     Evaluation,
     Evaluator,
@@ -28,6 +30,7 @@ from mdprotocol.contracts import (
     Structure,
     Subject,
     SystemSource,
+    Teacher,
     Topology,
     Values,
 )
@@ -81,12 +84,14 @@ __all__ = [
     "RUN_ATTRS",
     "RUN_VARIABLES",
     "SECONDS_PER_DAY",
+    "Box",
     "CellResult",
     "CheckpointError",
     "ComparisonMetric",
     "Component",
     "Consent",
     "CriterionResult",
+    "Data",
     "Decision",
     "Dynamics",
     "Evaluation",
@@ -121,6 +126,7 @@ __all__ = [
     "StructureError",
     "Subject",
     "SystemSource",
+    "Teacher",
     "Topology",
     "UsageError",
     "Values",

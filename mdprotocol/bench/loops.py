@@ -130,14 +130,15 @@ class EagerCalculator(Calculator):
 
     def __init__(self, field: ForceField, structure: Structure) -> None:
         super().__init__()
-        self._evaluate = field.prepare(Topology.of([structure]))
+        topology = Topology.of([structure])
+        self._evaluate, self._cells = field.prepare(topology), torch.from_numpy(topology.cells)
 
     def calculate(
         self, atoms: Atoms | None = None, properties: object = None, system_changes: object = all_changes
     ) -> None:
         super().calculate(atoms, properties, system_changes)
         assert atoms is not None
-        found = self._evaluate(torch.from_numpy(atoms.positions))
+        found = self._evaluate(torch.from_numpy(atoms.positions), self._cells)
         if found.errors:
             raise ReferenceFailure("; ".join(found.errors.values()))
         self.results = {"energy": float(found.energy[0]), "forces": found.forces.cpu().numpy()}

@@ -16,6 +16,7 @@ from mdprotocol.errors import ReferenceFailure
 
 if TYPE_CHECKING:
     import torch
+    import xarray as xr
 
 
 @dataclass
@@ -37,8 +38,12 @@ class Evaluation:
     stress: Callable[[], torch.Tensor] | None = None
 
 
-Evaluator = Callable[["torch.Tensor"], Evaluation]
-"""Positions (N, 3) Å float64 -> Evaluation. It may keep state between calls (neighbour lists, SCF guesses)."""
+Evaluator = Callable[["torch.Tensor", "torch.Tensor"], Evaluation]
+"""Positions (N, 3) Å and cells (B, 3, 3) Å, both float64 -> Evaluation.
+
+It writes into neither. It may keep state between calls (neighbour lists, SCF guesses), but answers for the cells that it is
+given, whatever those of the topology were: a list follows the box (`Box` tells when it has changed). Which axes are
+periodic is the topology's, and does not change; of a copy that has none the cell means nothing."""
 
 
 class ForceField(ABC):
@@ -92,7 +97,9 @@ class ForceField(ABC):
         import torch
 
         where = structure.positions if positions is None else positions
-        result = self.prepare(Topology.of([structure]))(torch.as_tensor(np.ascontiguousarray(where, dtype=np.float64)))
+        topology = Topology.of([structure])
+        at = torch.as_tensor(np.ascontiguousarray(where, dtype=np.float64))
+        result = self.prepare(topology)(at, torch.from_numpy(topology.cells))
         if result.errors:
             raise ReferenceFailure("; ".join(result.errors.values()))
         return float(result.energy[0]), result.forces.detach().cpu().numpy()
@@ -140,5 +147,34 @@ class Model(Component):
         return iter(())
 
 
-class Reference(Model):
-    """Base of references: a teacher that forces, energies and trajectories are compared with."""
+class Reference(Component):
+    """What models are compared with: a `Teacher`, which can be asked, or `Data`, which cannot."""
+
+
+class Teacher(Model, Reference):
+    """Base of references that answer at any geometry: forces, energies and trajectories are compared with theirs.
+
+    The references that plugins bring, and that a protocol names, are teachers: so far there are no others.
+    """
+
+
+class Data(Reference):
+    """Base of references that are what somebody once calculated or measured, and cannot be asked anything else.
+
+    No plugin can bring one yet: the registry takes teachers only.
+    """
+
+    @abstractmethod
+    def frames(self, base: Path, structure: Structure) -> xr.Dataset | None:
+        """Labelled geometries of this structure: `position`, `reference_energy` and `reference_force` by frame.
+
+        Units and dims as in run files (`mdprotocol.variables`). None where there are none.
+        """
+
+    @abstractmethod
+    def trajectories(self, base: Path, structure: Structure) -> Sequence[xr.Dataset]:
+        """Trajectories of this structure, one a replica, in the layout of run files."""
+
+    @abstractmethod
+    def values(self, base: Path, structure: Structure) -> Mapping[str, tuple[float, float]]:
+        """Values of this structure with their standard errors, by `metric.quantity` and in its units."""

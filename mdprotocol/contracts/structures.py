@@ -52,7 +52,7 @@ class Topology:
         numbers: (N,) atomic numbers, int64.
         masses: (N,) amu.
         offsets: (B+1,) int64; the atoms of copy b are offsets[b]:offsets[b+1].
-        cells: (B, 3, 3) Å; zeros when open.
+        cells: (B, 3, 3) Å at the start, rows are cell vectors; zeros when open. Evaluators are given those of each call.
         pbc: (B, 3) bool.
         charges: (B,) int64.
     """

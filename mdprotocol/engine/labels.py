@@ -49,6 +49,8 @@ class Labels:
     ) -> None:
         self._work, self._history, self._b, self._series = work, history, b, f"labels-{b}"
         self._structure, self._reference, self._every, self._known = structure, reference, every, known
+        self._topology = Topology.of([structure])
+        self._cells = torch.from_numpy(self._topology.cells)
         self._planned = -(-history.frames(b) // every)
         found = list(itertools.takewhile(self._fits, self._work.segments(self._series)))
         self._segments = len(found)
@@ -79,7 +81,7 @@ class Labels:
             self._make_segment(stop, tick)
 
     def _make_segment(self, stop: Stop, tick: Callable[[], None]) -> None:
-        evaluator, facts = self._reference.prepare(Topology.of([self._structure])), dict(self._facts)
+        evaluator, facts = self._reference.prepare(self._topology), dict(self._facts)
         kept: list[tuple[int, float, np.ndarray]] = []
         facts["first"], started = facts["kept"], time.monotonic()
         while facts["done"] < self._planned and not self._due(facts["done"], len(kept), started, stop):
@@ -98,7 +100,7 @@ class Labels:
 
     def _label(self, evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndarray]:
         found = None if self._reference.remembers else self._known.at(positions)
-        return _answer(evaluator, positions) if found is None else found
+        return _answer(evaluator, positions, self._cells) if found is None else found
 
     def _due(self, done: int, held: int, started: float, stop: Stop) -> bool:
         """Whether a segment ends here; fixed beforehand for a reference that remembers."""
@@ -132,7 +134,7 @@ def _arrays(kept: list[tuple[int, float, np.ndarray]], atoms: int) -> dict[str, 
     }
 
 
-def _answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndarray]:
+def _answer(evaluator: Evaluator, positions: np.ndarray, cells: torch.Tensor) -> tuple[float, np.ndarray]:
     """Energy and forces of the reference.
 
     Raises:
@@ -140,7 +142,7 @@ def _answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndar
         PluginError: the reference does what it may not.
     """
     try:
-        found = evaluator(torch.from_numpy(positions))
+        found = evaluator(torch.from_numpy(positions), cells)
         errors, energy, forces = found.errors, float(found.energy[0]), found.forces.detach().cpu().numpy().copy()
     except (ReferenceFailure, PluginError, MemoryError, torch.OutOfMemoryError):
         raise

@@ -87,7 +87,7 @@ def _start(
 
 
 def _update(state: MDState, evaluate: Evaluator) -> None:
-    result = evaluate(state.positions)
+    result = evaluate(state.positions, state.cells)
     if result.errors:
         raise NotMeasurable("the model gave no answer: " + "; ".join(result.errors.values()))
     if not bool(torch.isfinite(result.forces).all() and torch.isfinite(result.energy).all()):

@@ -54,7 +54,8 @@ def evaluated(force_field: ForceField, structures: Sequence[Structure]) -> tuple
     forces: list[np.ndarray] = []
     for some in _batches(structures):
         topology = Topology.of(some)
-        energy, force = answer(force_field.prepare(topology), np.concatenate([s.positions for s in some]))
+        x = np.concatenate([s.positions for s in some])
+        energy, force = answer(force_field.prepare(topology), x, topology.cells)
         energies.append(energy)
         forces += np.split(force, topology.offsets[1:-1])
     return np.concatenate(energies), forces
@@ -66,15 +67,15 @@ def evaluated_at(force_field: ForceField, structure: Structure, positions: np.nd
     return energies, np.stack(forces)
 
 
-def answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What an evaluator says of positions (N, 3) Å: energies (B,) eV and forces (N, 3) eV/Å, as own copies.
+def answer(evaluator: Evaluator, positions: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What an evaluator says of positions (N, 3) in cells (B, 3, 3) Å: energies (B,) eV, forces (N, 3) eV/Å, as copies.
 
     Raises:
         NotMeasurable: there is no answer, or one that is not finite.
     """
     import torch
 
-    found = evaluator(torch.tensor(np.asarray(positions, dtype=np.float64)))
+    found = evaluator(torch.tensor(np.asarray(positions, dtype=np.float64)), torch.from_numpy(cells))
     if found.errors:
         raise NotMeasurable("the model gave no answer: " + "; ".join(sorted(set(found.errors.values()))))
     energy, forces = (np.array(x.detach().cpu().numpy(), dtype=np.float64) for x in (found.energy, found.forces))

@@ -43,12 +43,13 @@ def energy_noise(subject: Subject) -> float:
     import torch
 
     structure, random = subject.structure, np.random.default_rng(subject.seed)
-    evaluate = subject.force_field.prepare(Topology.of([structure]))
+    topology = Topology.of([structure])
+    evaluate, cells = subject.force_field.prepare(topology), torch.from_numpy(topology.cells)
     found = []
     for _ in range(NOISE_SAMPLES):
         along = random.standard_normal(structure.positions.shape)
         along *= NOISE_STEP_A / np.abs(along).max()
-        result = [evaluate(torch.from_numpy(structure.positions + k * along)) for k in (-1.0, 0.0, 1.0)]
+        result = [evaluate(torch.from_numpy(structure.positions + k * along), cells) for k in (-1.0, 0.0, 1.0)]
         if any(one.errors for one in result):
             raise ReferenceFailure("; ".join(text for one in result for text in one.errors.values()))
         before, here, after = (float(one.energy[0]) for one in result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,6 @@ from ase.calculators.calculator import Calculator
 
 from mdprotocol.api import (
     AMU_EV_FS2_PER_A2,
-    Evaluator,
     ForceField,
     NotMeasurable,
     ReferenceFailure,
@@ -18,6 +18,8 @@ from mdprotocol.api import (
     Topology,
 )
 
+Forces = Callable[[np.ndarray], np.ndarray]
+"""Positions (n, 3) Å -> forces (n, 3) eV/Å; raises NotMeasurable or ReferenceFailure where there are none."""
 LIGHT_CM_PER_FS = 2.99792458e-5
 RIGID = 1e-3
 """A rigid motion smaller than this share of the largest is none: the rotation of a linear molecule about its axis."""
@@ -52,26 +54,25 @@ def vibrations(force_field: ForceField, structure: Structure, fmax: float, steps
         NotMeasurable: the relaxation does not end.
         ReferenceFailure: the force field gives no answer.
     """
-    evaluate = force_field.prepare(Topology.of([structure]))
-    positions = relaxed(evaluate, structure, fmax, steps)
-    wavenumbers, modes = normal_modes(hessian(evaluate, positions, step_A), positions, structure.masses)
-    return Vibrations(positions, _largest(forces_at(evaluate, positions)), wavenumbers, modes)
+    forces = forces_of(force_field, structure)
+    positions = relaxed(forces, structure, fmax, steps)
+    wavenumbers, modes = normal_modes(hessian(forces, positions, step_A), positions, structure.masses)
+    return Vibrations(positions, _largest(forces(positions)), wavenumbers, modes)
 
 
 def wavenumbers_at(force_field: ForceField, structure: Structure, positions: np.ndarray, step_A: float) -> np.ndarray:
     """(M,) cm⁻¹, ascending: harmonic wavenumbers at a minimum (n, 3) Å that is known, for differences over `step_A`."""
-    evaluate = force_field.prepare(Topology.of([structure]))
-    return normal_modes(hessian(evaluate, positions, step_A), positions, structure.masses)[0]
+    return normal_modes(hessian(forces_of(force_field, structure), positions, step_A), positions, structure.masses)[0]
 
 
-def relaxed(evaluate: Evaluator, structure: Structure, fmax: float, steps: int) -> np.ndarray:
+def relaxed(forces: Forces, structure: Structure, fmax: float, steps: int) -> np.ndarray:
     """(n, 3) Å: the minimum next to the structure, by ASE's BFGS, which looks at forces only."""
     from ase.optimize import BFGS
 
     atoms = Atoms(numbers=structure.numbers, positions=structure.positions, masses=structure.masses)
-    atoms.calc = _Forces(evaluate)
+    atoms.calc = _Forces(forces)
     if not BFGS(atoms, logfile=None, maxstep=0.1).run(fmax=fmax, steps=steps):
-        left = _largest(forces_at(evaluate, atoms.positions))
+        left = _largest(forces(atoms.positions))
         raise NotMeasurable(f"no minimum was found: after {steps} steps a force of {left:.2g} eV/Å is left")
     return np.array(atoms.positions)
 
@@ -81,36 +82,42 @@ class _Forces(Calculator):
 
     implemented_properties = ["energy", "forces"]
 
-    def __init__(self, evaluate: Evaluator) -> None:
+    def __init__(self, forces: Forces) -> None:
         super().__init__()
-        self._evaluate = evaluate
+        self._forces = forces
 
     def calculate(self, atoms=None, properties=("forces",), system_changes=()) -> None:  # type: ignore[no-untyped-def]
         super().calculate(atoms, properties, system_changes)
-        self.results = {"energy": 0.0, "forces": forces_at(self._evaluate, atoms.positions)}
+        self.results = {"energy": 0.0, "forces": self._forces(atoms.positions)}
 
 
-def forces_at(evaluate: Evaluator, positions: np.ndarray) -> np.ndarray:
-    """(n, 3) eV/Å."""
+def forces_of(force_field: ForceField, structure: Structure) -> Forces:
+    """Forces of a force field on a structure, by one evaluator."""
     import torch
 
-    result = evaluate(torch.as_tensor(np.array(positions, dtype=np.float64)))
-    if result.errors:
-        raise ReferenceFailure("; ".join(result.errors.values()))
-    forces = result.forces.detach().cpu().numpy().copy()
-    if not np.isfinite(forces).all():
-        raise NotMeasurable("a force is not finite")
-    return forces
+    topology = Topology.of([structure])
+    evaluate, cells = force_field.prepare(topology), torch.from_numpy(topology.cells)
+
+    def forces_at(positions: np.ndarray) -> np.ndarray:
+        result = evaluate(torch.as_tensor(np.array(positions, dtype=np.float64)), cells)
+        if result.errors:
+            raise ReferenceFailure("; ".join(result.errors.values()))
+        forces = result.forces.detach().cpu().numpy().copy()
+        if not np.isfinite(forces).all():
+            raise NotMeasurable("a force is not finite")
+        return forces
+
+    return forces_at
 
 
-def hessian(evaluate: Evaluator, positions: np.ndarray, step_A: float) -> np.ndarray:
+def hessian(forces: Forces, positions: np.ndarray, step_A: float) -> np.ndarray:
     """(3n, 3n) eV/Å²: -(F(x + h) - F(x - h))/2h for every coordinate, made symmetric."""
     size = positions.size
     found = np.empty((size, size))
     for column in range(size):
         shift = np.zeros(size)
         shift[column] = step_A
-        ahead, back = (forces_at(evaluate, positions + sign * shift.reshape(positions.shape)) for sign in (1, -1))
+        ahead, back = (forces(positions + sign * shift.reshape(positions.shape)) for sign in (1, -1))
         found[column] = (back - ahead).ravel() / (2 * step_A)
     return (found + found.T) / 2
 

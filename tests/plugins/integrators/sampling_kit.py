@@ -53,7 +53,7 @@ def simulate(
     evaluate, streams = force_field.prepare(topology), Streams(range(len(temperatures)), topology.offsets)
 
     def update_forces() -> None:
-        found = evaluate(state.positions)
+        found = evaluate(state.positions, state.cells)
         state.energy, state.forces = found.energy, found.forces
 
     update_forces()
