@@ -89,12 +89,7 @@ def check_rotation(
 def check_permutation(force_field: ForceField, structure: Structure, tolerance: float = 1e-8, seed: int = 0) -> float:
     """Energy stays and forces follow when atoms are listed in another order."""
     order = np.random.default_rng(seed).permutation(len(structure))
-    other = dataclasses.replace(
-        structure,
-        numbers=structure.numbers[order],
-        positions=structure.positions[order],
-        masses=structure.masses[order],
-    )
+    other = structure.of_atoms(order)
     energy, forces = force_field.evaluate(structure)
     other_energy, other_forces = force_field.evaluate(other)
     found = max(abs(energy - other_energy), float(np.abs(forces[order] - other_forces).max()))
