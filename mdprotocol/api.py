@@ -1,6 +1,6 @@
 """What plugins import: contracts, vocabulary and the hook marker. Everything here is public and stable."""
 
-from mdprotocol import modules
+from mdprotocol import chemistry, modules
 from mdprotocol.boxes import Box
 from mdprotocol.consent import Consent, consenting, grant, granted
 from mdprotocol.contracts import (
@@ -132,6 +132,7 @@ __all__ = [
     "Values",
     "Variable",
     "asked_to_stop",
+    "chemistry",
     "consenting",
     "deployment",
     "escape",

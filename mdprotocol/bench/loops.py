@@ -12,11 +12,12 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.verlet import VelocityVerlet
 
+from mdprotocol.chemistry import degrees_of_freedom
 from mdprotocol.contracts import Dynamics, Evaluation, ForceField, Structure, Topology
 from mdprotocol.engine import random
 from mdprotocol.engine.forces import Forces
 from mdprotocol.engine.loop import initial_state
-from mdprotocol.engine.velocities import degrees_of_freedom, maxwell_boltzmann
+from mdprotocol.engine.velocities import maxwell_boltzmann
 from mdprotocol.errors import ReferenceFailure
 from mdprotocol.freshness import fresh_answer
 from mdprotocol.units import FS_IN_ASE_TIME

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from mdprotocol.chemistry import degrees_of_freedom
 from mdprotocol.contracts import ForceField, Integrator, MDState, Structure, Topology
 from mdprotocol.engine import random
 from mdprotocol.engine.forces import Forces
 from mdprotocol.engine.guards import Failure, Watch
 from mdprotocol.engine.journal import Journal, endings_in, grouped
 from mdprotocol.engine.recording import Ending, Frame, Recorder, snapshot
-from mdprotocol.engine.velocities import degrees_of_freedom, maxwell_boltzmann, without_drift
+from mdprotocol.engine.velocities import maxwell_boltzmann, without_drift
 from mdprotocol.errors import PluginError
 from mdprotocol.plan.steps import frames_of
 from mdprotocol.plan.types import RunSettings

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 import xarray as xr
 
+from mdprotocol.chemistry import degrees_of_freedom
 from mdprotocol.contracts import Evaluator, ForceField, Integrator, MDState, Structure, Topology
 from mdprotocol.engine import random
 from mdprotocol.engine.dataset import run_dataset
 from mdprotocol.engine.loop import initial_state
 from mdprotocol.engine.recording import Ending, Frame, snapshot
-from mdprotocol.engine.velocities import degrees_of_freedom, maxwell_boltzmann
+from mdprotocol.engine.velocities import maxwell_boltzmann
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.plan.types import Run, RunSettings
 from mdprotocol.protocol.schema import Guards

@@ -20,7 +20,7 @@ from mdprotocol.contracts import Component, Dynamics, Model, Structure
 from mdprotocol.modules import code_of, sha256
 from mdprotocol.plan.types import Probe, Run, RunSettings
 
-DATA_FORMAT = 4
+DATA_FORMAT = 5
 """Raise it with every change of the engine or of a plugin of ours after which runs come out differently."""
 OURS = ("mdprotocol", "mdprotocol_plugins")
 

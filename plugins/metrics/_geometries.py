@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from ase.data import covalent_radii
 from ase.geometry import complete_cell
 
 from mdprotocol.api import (
@@ -20,12 +19,11 @@ from mdprotocol.api import (
     StructureError,
     Subject,
     Topology,
+    chemistry,
 )
 
 BATCH_ATOMS = 1000
 """Atoms evaluated at once: enough to pay for the call, little enough for the memory."""
-BOND_FACTOR = 1.2
-"""Atoms nearer than this times the sum of their covalent radii are bonded."""
 
 
 def moved(structure: Structure, positions: np.ndarray) -> Structure:
@@ -112,8 +110,7 @@ def refuse_failed(run: xr.Dataset) -> None:
 
 def bonds(structure: Structure) -> np.ndarray:
     """(P, 2) bonded atoms, first the lower index; bonds to periodic images are there too."""
-    radii = BOND_FACTOR * covalent_radii[structure.numbers]
-    return _contacts(structure, radii[:, None] + radii[None, :])
+    return chemistry.bonds(structure.numbers, structure.positions, structure.cell, structure.pbc)
 
 
 def nearest_pairs(structure: Structure) -> np.ndarray:
@@ -188,12 +185,11 @@ def separation(structure: Structure, i: int, j: int) -> np.ndarray:
 def two(a: Structure, b: np.ndarray) -> Structure:
     """The structure and a copy of it, whose atoms lie at positions b (n, 3) Å; open systems."""
     return dataclasses.replace(
-        a,
+        a.of_atoms(np.tile(np.arange(len(a)), 2)),
         name=f"two of {a.name}",
-        numbers=np.tile(a.numbers, 2),
-        masses=np.tile(a.masses, 2),
         positions=np.concatenate([a.positions, b]),
         charge=2 * a.charge,
+        multiplicity=None,  # how two spins couple nobody has said
     )
 
 

@@ -16,13 +16,12 @@ from mdprotocol.api import (
     ReferenceFailure,
     Structure,
     Topology,
+    chemistry,
 )
 
 Forces = Callable[[np.ndarray], np.ndarray]
 """Positions (n, 3) Å -> forces (n, 3) eV/Å; raises NotMeasurable or ReferenceFailure where there are none."""
 LIGHT_CM_PER_FS = 2.99792458e-5
-RIGID = 1e-3
-"""A rigid motion smaller than this share of the largest is none: the rotation of a linear molecule about its axis."""
 
 
 @dataclass(frozen=True)
@@ -129,20 +128,10 @@ def normal_modes(matrix: np.ndarray, positions: np.ndarray, masses: np.ndarray) 
     Molecular Vibrations, chapter 2): M = 3n - 6, or 3n - 5 for a linear molecule.
     """
     root = np.sqrt(np.repeat(masses, 3))
-    basis = _internal(positions, masses)
+    basis = chemistry.internal_motions(positions, masses)
     values, vectors = np.linalg.eigh(basis.T @ (matrix / np.outer(root, root)) @ basis)
     angular = np.sign(values) * np.sqrt(np.abs(values) / AMU_EV_FS2_PER_A2)
     return angular / (2 * np.pi * LIGHT_CM_PER_FS), (basis @ vectors).T.reshape(len(values), *positions.shape)
-
-
-def _internal(positions: np.ndarray, masses: np.ndarray) -> np.ndarray:
-    """(3n, M) orthonormal mass-weighted directions without translation and rotation (Eckart 1935, Phys. Rev. 47, 552)."""
-    n, root = len(masses), np.sqrt(masses)
-    centred = positions - np.average(positions, axis=0, weights=masses)
-    moves = [np.tile(axis, (n, 1)) for axis in np.eye(3)] + [np.cross(axis, centred) for axis in np.eye(3)]
-    rigid = np.stack([(root[:, None] * move).ravel() for move in moves], axis=1)
-    left, sizes, _ = np.linalg.svd(rigid)
-    return left[:, int((sizes > RIGID * sizes[0]).sum()) :]
 
 
 def _largest(forces: np.ndarray) -> float:
