@@ -12,7 +12,7 @@ import numpy as np
 
 from mdprotocol.contracts.base import Component
 from mdprotocol.contracts.structures import Structure, Topology
-from mdprotocol.errors import ReferenceFailure
+from mdprotocol.errors import NoAnswer
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +36,21 @@ class Evaluation:
     forces: torch.Tensor
     errors: dict[int, str] = field(default_factory=dict)
     stress: Callable[[], torch.Tensor] | None = None
+
+    def answered(self, *, finite: bool = False) -> Evaluation:
+        """This answer, which is one for every copy.
+
+        Args:
+            finite: whether its numbers have to be finite, too; a GPU is waited for.
+
+        Raises:
+            NoAnswer: it is not.
+        """
+        if self.errors:
+            raise NoAnswer("the model gave no answer: " + "; ".join(sorted(set(map(str, self.errors.values())))))
+        if finite and not bool(self.energy.isfinite().all() and self.forces.isfinite().all()):
+            raise NoAnswer("the model's energy or forces are not finite")
+        return self
 
 
 Evaluator = Callable[["torch.Tensor", "torch.Tensor"], Evaluation]
@@ -92,16 +107,14 @@ class ForceField(ABC):
         """Energy (eV) and forces (n, 3) eV/Å of one structure, as numpy; for probes and tests.
 
         Raises:
-            ReferenceFailure: the model gave no answer.
+            NoAnswer: the model gave none.
         """
         import torch
 
         where = structure.positions if positions is None else positions
         topology = Topology.of([structure])
         at = torch.as_tensor(np.ascontiguousarray(where, dtype=np.float64))
-        result = self.prepare(topology)(at, torch.from_numpy(topology.cells))
-        if result.errors:
-            raise ReferenceFailure("; ".join(result.errors.values()))
+        result = self.prepare(topology)(at, torch.from_numpy(topology.cells)).answered()
         return float(result.energy[0]), result.forces.detach().cpu().numpy()
 
 

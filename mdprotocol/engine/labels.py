@@ -14,7 +14,7 @@ from mdprotocol.contracts import Evaluator, ForceField, Structure, Topology
 from mdprotocol.engine.journal import SEGMENT_SECONDS, History
 from mdprotocol.engine.known import KnownLabels
 from mdprotocol.engine.stopping import Stop
-from mdprotocol.errors import PluginError, ReferenceFailure, asked_to_stop, told
+from mdprotocol.errors import NoAnswer, PluginError, asked_to_stop, told
 from mdprotocol.store.netcdf import Growing
 from mdprotocol.store.segment import Segment
 from mdprotocol.store.work import Work
@@ -88,7 +88,7 @@ class Labels:
             frame = facts["done"] * self._every
             try:
                 kept.append((frame, *self._label(evaluator, self._history.value("position", self._b, frame))))
-            except ReferenceFailure as error:
+            except NoAnswer as error:
                 facts["failed"] += 1
                 facts["reason"] = facts["reason"] or f"frame {frame}: {error}"
             facts["done"] += 1
@@ -138,22 +138,22 @@ def _answer(evaluator: Evaluator, positions: np.ndarray, cells: torch.Tensor) ->
     """Energy and forces of the reference.
 
     Raises:
-        ReferenceFailure: there is no answer, or it is not finite.
+        NoAnswer: there is no answer, or it is not finite.
         PluginError: the reference does what it may not.
     """
     try:
         found = evaluator(torch.from_numpy(positions), cells)
         errors, energy, forces = found.errors, float(found.energy[0]), found.forces.detach().cpu().numpy().copy()
-    except (ReferenceFailure, PluginError, MemoryError, torch.OutOfMemoryError):
+    except (NoAnswer, PluginError, MemoryError, torch.OutOfMemoryError):
         raise
     except BaseException as error:  # a plugin's: it costs this label
         if asked_to_stop(error):
             raise
-        raise ReferenceFailure(f"it raised {told(error)}") from error
+        raise NoAnswer(f"it raised {told(error)}") from error
     if errors:
-        raise ReferenceFailure("; ".join(map(str, errors.values())))
+        raise NoAnswer("; ".join(map(str, errors.values())))
     if forces.shape != positions.shape:
-        raise ReferenceFailure(f"it gave forces of shape {forces.shape} for {len(positions)} atoms")
+        raise NoAnswer(f"it gave forces of shape {forces.shape} for {len(positions)} atoms")
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
-        raise ReferenceFailure("its energy or forces are not finite")
+        raise NoAnswer("its energy or forces are not finite")
     return energy, forces

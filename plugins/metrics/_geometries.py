@@ -14,7 +14,6 @@ from mdprotocol.api import (
     Evaluator,
     ForceField,
     NotMeasurable,
-    ReferenceFailure,
     Structure,
     StructureError,
     Subject,
@@ -45,7 +44,7 @@ def evaluated(force_field: ForceField, structures: Sequence[Structure]) -> tuple
     """Energies (B,) eV and forces, B times (n, 3) eV/Å, of structures in this order, by fresh evaluators.
 
     Raises:
-        NotMeasurable: the model gave no answer, or one that is not finite.
+        NoAnswer: the model gave none, or one that is not finite.
         StructureError: the model cannot treat them.
     """
     energies: list[np.ndarray] = []
@@ -69,16 +68,13 @@ def answer(evaluator: Evaluator, positions: np.ndarray, cells: np.ndarray) -> tu
     """What an evaluator says of positions (N, 3) in cells (B, 3, 3) Å: energies (B,) eV, forces (N, 3) eV/Å, as copies.
 
     Raises:
-        NotMeasurable: there is no answer, or one that is not finite.
+        NoAnswer: there is none, or it is not finite.
     """
     import torch
 
-    found = evaluator(torch.tensor(np.asarray(positions, dtype=np.float64)), torch.from_numpy(cells))
-    if found.errors:
-        raise NotMeasurable("the model gave no answer: " + "; ".join(sorted(set(found.errors.values()))))
+    x = torch.tensor(np.asarray(positions, dtype=np.float64))
+    found = evaluator(x, torch.from_numpy(cells)).answered(finite=True)
     energy, forces = (np.array(x.detach().cpu().numpy(), dtype=np.float64) for x in (found.energy, found.forces))
-    if not (np.isfinite(energy).all() and np.isfinite(forces).all()):
-        raise NotMeasurable("the model's energy or forces are not finite")
     return energy, forces
 
 
@@ -95,7 +91,7 @@ def or_reason(calculate: Callable[[Subject], xr.Dataset], subject: Subject) -> x
     """The calculation's dataset; where there can be none, one that says why, so that the reason reaches the verdict."""
     try:
         return calculate(subject)
-    except (NotMeasurable, ReferenceFailure, StructureError) as error:
+    except (NotMeasurable, StructureError) as error:
         return xr.Dataset(attrs={"outcome": "failed", "failure_detail": str(error)})
 
 

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from ase import Atoms
-from ase.calculators.calculator import Calculator
 
 from mdprotocol.api import (
     AMU_EV_FS2_PER_A2,
+    Evaluator,
     ForceField,
+    ForceFieldCalculator,
     NotMeasurable,
-    ReferenceFailure,
     Structure,
     Topology,
     chemistry,
+    to_atoms,
 )
 
 Forces = Callable[[np.ndarray], np.ndarray]
-"""Positions (n, 3) Å -> forces (n, 3) eV/Å; raises NotMeasurable or ReferenceFailure where there are none."""
+"""Positions (n, 3) Å -> forces (n, 3) eV/Å; raises NoAnswer where there are none."""
 LIGHT_CM_PER_FS = 2.99792458e-5
 
 
@@ -50,63 +50,44 @@ def vibrations(force_field: ForceField, structure: Structure, fmax: float, steps
         step_A: of the central differences of forces.
 
     Raises:
-        NotMeasurable: the relaxation does not end.
-        ReferenceFailure: the force field gives no answer.
+        NotMeasurable: the relaxation does not end, or the force field gives no answer.
     """
-    forces = forces_of(force_field, structure)
-    positions = relaxed(forces, structure, fmax, steps)
+    evaluate = _evaluator(force_field, structure)
+    positions, forces = relaxed(evaluate, structure, fmax, steps), _forces(evaluate, structure)
     wavenumbers, modes = normal_modes(hessian(forces, positions, step_A), positions, structure.masses)
     return Vibrations(positions, _largest(forces(positions)), wavenumbers, modes)
 
 
 def wavenumbers_at(force_field: ForceField, structure: Structure, positions: np.ndarray, step_A: float) -> np.ndarray:
     """(M,) cm⁻¹, ascending: harmonic wavenumbers at a minimum (n, 3) Å that is known, for differences over `step_A`."""
-    return normal_modes(hessian(forces_of(force_field, structure), positions, step_A), positions, structure.masses)[0]
+    forces = _forces(_evaluator(force_field, structure), structure)
+    return normal_modes(hessian(forces, positions, step_A), positions, structure.masses)[0]
 
 
-def relaxed(forces: Forces, structure: Structure, fmax: float, steps: int) -> np.ndarray:
+def relaxed(evaluate: Evaluator, structure: Structure, fmax: float, steps: int) -> np.ndarray:
     """(n, 3) Å: the minimum next to the structure, by ASE's BFGS, which looks at forces only."""
     from ase.optimize import BFGS
 
-    atoms = Atoms(numbers=structure.numbers, positions=structure.positions, masses=structure.masses)
-    atoms.calc = _Forces(forces)
+    atoms = to_atoms(structure)
+    atoms.calc = ForceFieldCalculator(evaluate)
     if not BFGS(atoms, logfile=None, maxstep=0.1).run(fmax=fmax, steps=steps):
-        left = _largest(forces(atoms.positions))
+        left = _largest(atoms.get_forces())
         raise NotMeasurable(f"no minimum was found: after {steps} steps a force of {left:.2g} eV/Å is left")
     return np.array(atoms.positions)
 
 
-class _Forces(Calculator):
-    """A force field as ASE sees it."""
-
-    implemented_properties = ["energy", "forces"]
-
-    def __init__(self, forces: Forces) -> None:
-        super().__init__()
-        self._forces = forces
-
-    def calculate(self, atoms=None, properties=("forces",), system_changes=()) -> None:  # type: ignore[no-untyped-def]
-        super().calculate(atoms, properties, system_changes)
-        self.results = {"energy": 0.0, "forces": self._forces(atoms.positions)}
+def _evaluator(force_field: ForceField, structure: Structure) -> Evaluator:
+    """The force field's evaluator for a structure, which answers with finite numbers or raises NoAnswer."""
+    evaluate = force_field.prepare(Topology.of([structure]))
+    return lambda positions, cells: evaluate(positions, cells).answered(finite=True)
 
 
-def forces_of(force_field: ForceField, structure: Structure) -> Forces:
-    """Forces of a force field on a structure, by one evaluator."""
+def _forces(evaluate: Evaluator, structure: Structure) -> Forces:
+    """Its forces on a structure in its own cell."""
     import torch
 
-    topology = Topology.of([structure])
-    evaluate, cells = force_field.prepare(topology), torch.from_numpy(topology.cells)
-
-    def forces_at(positions: np.ndarray) -> np.ndarray:
-        result = evaluate(torch.as_tensor(np.array(positions, dtype=np.float64)), cells)
-        if result.errors:
-            raise ReferenceFailure("; ".join(result.errors.values()))
-        forces = result.forces.detach().cpu().numpy().copy()
-        if not np.isfinite(forces).all():
-            raise NotMeasurable("a force is not finite")
-        return forces
-
-    return forces_at
+    cells = torch.from_numpy(Topology.of([structure]).cells)
+    return lambda positions: evaluate(torch.tensor(positions), cells).forces.detach().cpu().numpy().copy()
 
 
 def hessian(forces: Forces, positions: np.ndarray, step_A: float) -> np.ndarray:

@@ -80,9 +80,7 @@ def _stress(subject: Subject, structure: Structure) -> np.ndarray:
 
     topology = Topology.of([structure])
     evaluate = subject.force_field.prepare(topology)
-    found = evaluate(torch.tensor(structure.positions), torch.from_numpy(topology.cells))
-    if found.errors:
-        raise NotMeasurable("the model gave no answer: " + "; ".join(found.errors.values()))
+    found = evaluate(torch.tensor(structure.positions), torch.from_numpy(topology.cells)).answered()
     if found.stress is None:
         raise NotMeasurable("the model gives no stress")
     tensor = found.stress().detach().cpu().numpy()[0]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdprotocol.api import HARTREE_EV, ReferenceFailure, StructureError, Topology
+from mdprotocol.api import HARTREE_EV, NoAnswer, StructureError, Topology
 from mdprotocol.registry import build_registry
 from mdprotocol.testing import make_structure, molecule_structure
 from mdprotocol.testing.checks import (
@@ -111,7 +111,7 @@ def test_a_failing_copy_stops_no_other(gfn2) -> None:
 
 
 def test_an_unconverged_field_is_an_error_with_its_reason() -> None:
-    with pytest.raises(ReferenceFailure, match="SCF not converged in 2 cycles"):
+    with pytest.raises(NoAnswer, match="SCF not converged in 2 cycles"):
         load(max_iterations=2).evaluate(WATER)
 
 
