@@ -23,7 +23,8 @@ class Box:
         topology: what it was prepared for; a copy without a periodic axis is never found to have another cell.
 
     Attributes:
-        cells: (B, 3, 3) Å, float64; of a copy whose cell is broken, the last one that was not.
+        cells: (B, 3, 3) Å, float64; of a copy whose cell is broken, the last one that was not. Another array after a
+            change: never written into.
         broken: why the cell of a copy means nothing, by the copy's index.
     """
 
@@ -57,6 +58,7 @@ class Box:
         problems = {b: _problem(given[b]) for b in np.flatnonzero(self._periodic).tolist()}
         self.broken = {b: text for b, text in problems.items() if text}
         sound = [b for b, text in problems.items() if not text]
+        self.cells = self.cells.copy()  # who has taken the last ones keeps them
         self.cells[sound] = given[sound]
         return True
 

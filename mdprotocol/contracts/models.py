@@ -27,9 +27,9 @@ class Evaluation:
         energy: (B,) eV, float64.
         forces: (N, 3) eV/Å, float64.
         errors: reason by copy index, where the model gave no answer for a copy (its values are then NaN).
-        stress: computes, when called, the stress (B, 3, 3) eV/Å³ at the same positions: dE/dstrain over the volume,
-            positive where the cell wants to shrink; to be called before the positions tensor is changed. None where the
-            model has none, or a copy is not periodic.
+        stress: computes, when called, the stress (B, 3, 3) eV/Å³ at the same positions and cells: dE/dstrain over the
+            volume, positive where the cell wants to shrink; to be called before either tensor is changed. None where
+            the model has none, or a copy is not periodic.
     """
 
     energy: torch.Tensor

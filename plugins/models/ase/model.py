@@ -125,7 +125,7 @@ class AseForceField(ForceField):
                             raise
                         errors[b] = f"{type(error).__name__}: {short(error)}"
 
-            at = box.cells.copy()
+            at = box.cells
 
             def stress() -> torch.Tensor:
                 with self._no_programs:

@@ -156,16 +156,18 @@ class PainnForceField(ForceField):
             nonlocal quick, neighbours
             where = positions.to(device=device, dtype=torch.float64)
             if box.follow(cells):  # a recording holds the old lists
-                neighbours = neighbours_for(dataclasses.replace(topology, cells=box.cells.copy()), cutoff, device)
+                neighbours = neighbours_for(dataclasses.replace(topology, cells=box.cells), cutoff, device)
                 quick = unrecorded
             quick = quick or self._recorded(compute, where)
             energy, forces = quick(where)
 
+            listed, at = neighbours, box.cells
+
             def stress() -> torch.Tensor:
-                pairs, shifts = neighbours(where)
+                pairs, shifts = listed(where)
                 assert shifts is not None
                 gradient = network.strain_gradient(numbers, where, pairs, owner, copies, shifts)
-                volumes = torch.from_numpy(np.abs(np.linalg.det(box.cells))).to(device)
+                volumes = torch.from_numpy(np.abs(np.linalg.det(at))).to(device)
                 return (gradient / volumes[:, None, None]).to(positions.device)
 
             offered = stress if bool(topology.pbc.all()) else None
@@ -207,7 +209,7 @@ class PainnForceField(ForceField):
             nonlocal instead, volumes
             x = positions.detach().cpu().numpy()
             if box.follow(cells):
-                now = dataclasses.replace(topology, cells=box.cells.copy())
+                now = dataclasses.replace(topology, cells=box.cells)
                 call.look_for_pairs_with(self._list(now))
                 volumes = _volumes(now)
             if unseen:

@@ -151,6 +151,17 @@ def test_a_broken_cell_gives_no_answer_for_its_copy_only(folder) -> None:
         assert torch.equal(broken.forces[len(crystal) :], sound.forces[len(crystal) :])
 
 
+def test_a_stress_that_is_asked_for_late_is_that_of_its_own_cell(folder, exact) -> None:
+    crystal = box()
+    x, cells = torch.from_numpy(crystal.positions.copy()), torch.from_numpy(crystal.cell[None].copy())
+    for found in (exact, fused_or_skip(folder)):
+        evaluate = found.prepare(Topology.of([crystal]))
+        first = evaluate(x, cells)
+        at_once = first.stress().clone()
+        evaluate(x, 1.05 * cells)
+        assert torch.allclose(first.stress(), at_once, atol=1e-12)
+
+
 def test_mixed_batches_equal_single_copies(exact) -> None:
     methane = molecule_structure("CH4", rattle_A=0.05)
     check_batch(exact, [ETHANOL, methane, ETHANOL, molecule_structure("H2O", 0.1)], 1e-10)
