@@ -21,7 +21,7 @@ def sound_structure(found: Any) -> Structure:
         StructureError: it is none, or is not one of numbers, elements and masses.
     """
     if not isinstance(found, Structure):
-        raise StructureError(f"its plugin built {type(found).__name__}, which is no Structure")
+        raise StructureError(f"its plugin built {type(found).__name__}; expected a Structure")
     n = len(found.numbers)
     shapes = {"numbers": (n,), "positions": (n, 3), "masses": (n,), "cell": (3, 3), "pbc": (3,)}
     for part, shape in shapes.items():

@@ -44,5 +44,5 @@ def test_what_is_wrong_is_said(part: str, value: object, reason: str) -> None:
 
 
 def test_what_is_not_a_structure_is_said() -> None:
-    with pytest.raises(StructureError, match="dict"):
+    with pytest.raises(StructureError, match="its plugin built dict; expected a Structure"):
         sound_structure({})
