@@ -1,6 +1,6 @@
 """The contracts a plugin fulfils. A component is its own options: a frozen pydantic model with one verb.
 
-    Model, Reference   load()            -> ForceField      energy and forces of a batch
+    Model, Teacher     load()            -> ForceField      energy and forces of a batch
     SystemSource       build()           -> Structure       one molecule or periodic structure
     Integrator         start(), step()                      advances a batch in place
     Metric             measure(run)      -> values          numbers from the dataset of one run
@@ -30,13 +30,13 @@ from mdprotocol.contracts.metrics import (
     Subject,
     Values,
 )
-from mdprotocol.contracts.models import Evaluation, Evaluator, ForceField, Model, Reference
+from mdprotocol.contracts.models import Data, Evaluation, Evaluator, ForceField, Model, Reference, Teacher
 from mdprotocol.contracts.reports import Figure, Report, Reporter, RunRow
 from mdprotocol.contracts.structures import Structure, SystemSource, Topology
 
 __all__ = [
-    "ComparisonMetric", "Component", "Dynamics", "Evaluation", "Evaluator", "Executor", "Figure", "ForceField",
-    "Integrator", "MDState", "Metric", "Model", "Pool", "ProbeMetric", "Propagate", "Quantity", "RandomStreams",
-    "Reference", "ReplicaComparison", "Report", "Reporter", "RunRow", "Staff", "Structure", "Subject", "SystemSource",
-    "Topology", "Values",
+    "ComparisonMetric", "Component", "Data", "Dynamics", "Evaluation", "Evaluator", "Executor", "Figure",
+    "ForceField", "Integrator", "MDState", "Metric", "Model", "Pool", "ProbeMetric", "Propagate", "Quantity", "RandomStreams",
+    "Reference", "ReplicaComparison", "Report", "Reporter", "RunRow", "Staff", "Structure", "Subject",
+    "SystemSource", "Teacher", "Topology", "Values",
 ]  # fmt: skip

@@ -104,6 +104,11 @@ class Dynamics:
     timestep_fs: float
     temperatures_K: tuple[float, ...]
 
+    @property
+    def middle_temperature_K(self) -> float:
+        """The middle one of its temperatures; the lower of two."""
+        return sorted(self.temperatures_K)[(len(self.temperatures_K) - 1) // 2]
+
 
 class Propagate(Protocol):
     """Short dynamics of the subject; its docstring is that of `mdprotocol.engine.propagate.propagate`."""

@@ -14,7 +14,7 @@ from mdprotocol.contracts import Evaluator, ForceField, Structure, Topology
 from mdprotocol.engine.journal import SEGMENT_SECONDS, History
 from mdprotocol.engine.known import LABELLED_BY, KnownLabels
 from mdprotocol.engine.stopping import Stop
-from mdprotocol.errors import PluginError, ReferenceFailure, asked_to_stop, told
+from mdprotocol.errors import NoAnswer, PluginError, asked_to_stop, told
 from mdprotocol.store.netcdf import Growing
 from mdprotocol.store.segment import Segment
 from mdprotocol.store.work import Work
@@ -51,6 +51,8 @@ class Labels:
     ) -> None:
         self._work, self._history, self._b, self._series = work, history, b, f"labels-{b}"
         self._structure, self._reference, self._every, self._known = structure, reference, every, known
+        self._topology = Topology.of([structure])
+        self._cells = torch.from_numpy(self._topology.cells)
         self._key, self._planned = key, -(-history.frames(b) // every)
         found = list(itertools.takewhile(self._fits, self._work.segments(self._series)))
         self._segments = len(found)
@@ -81,14 +83,14 @@ class Labels:
             self._make_segment(stop, tick)
 
     def _make_segment(self, stop: Stop, tick: Callable[[], None]) -> None:
-        evaluator, facts = self._reference.prepare(Topology.of([self._structure])), dict(self._facts)
+        evaluator, facts = self._reference.prepare(self._topology), dict(self._facts)
         kept: list[tuple[int, float, np.ndarray]] = []
         facts["first"], started = facts["kept"], time.monotonic()
         while facts["done"] < self._planned and not self._due(facts["done"], len(kept), started, stop):
             frame = facts["done"] * self._every
             try:
                 kept.append((frame, *self._label(evaluator, self._history.value("position", self._b, frame))))
-            except ReferenceFailure as error:
+            except NoAnswer as error:
                 facts["failed"] += 1
                 facts["reason"] = facts["reason"] or f"frame {frame}: {error}"
             facts["done"] += 1
@@ -100,7 +102,7 @@ class Labels:
 
     def _label(self, evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndarray]:
         found = None if self._reference.remembers else self._known.at(positions)
-        return _answer(evaluator, positions) if found is None else found
+        return _answer(evaluator, positions, self._cells) if found is None else found
 
     def _due(self, done: int, held: int, started: float, stop: Stop) -> bool:
         """Whether a segment ends here; fixed beforehand for a reference that remembers."""
@@ -138,26 +140,26 @@ def _arrays(kept: list[tuple[int, float, np.ndarray]], atoms: int) -> dict[str, 
     }
 
 
-def _answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndarray]:
+def _answer(evaluator: Evaluator, positions: np.ndarray, cells: torch.Tensor) -> tuple[float, np.ndarray]:
     """Energy and forces of the reference.
 
     Raises:
-        ReferenceFailure: there is no answer, or it is not finite.
+        NoAnswer: there is no answer, or it is not finite.
         PluginError: the reference does what it may not.
     """
     try:
-        found = evaluator(torch.from_numpy(positions))
+        found = evaluator(torch.from_numpy(positions), cells)
         errors, energy, forces = found.errors, float(found.energy[0]), found.forces.detach().cpu().numpy().copy()
-    except (ReferenceFailure, PluginError, MemoryError, torch.OutOfMemoryError):
+    except (NoAnswer, PluginError, MemoryError, torch.OutOfMemoryError):
         raise
     except BaseException as error:  # a plugin's: it costs this label
         if asked_to_stop(error):
             raise
-        raise ReferenceFailure(f"it raised {told(error)}") from error
+        raise NoAnswer(f"it raised {told(error)}") from error
     if errors:
-        raise ReferenceFailure("; ".join(map(str, errors.values())))
+        raise NoAnswer("; ".join(map(str, errors.values())))
     if forces.shape != positions.shape:
-        raise ReferenceFailure(f"it gave forces of shape {forces.shape} for {len(positions)} atoms")
+        raise NoAnswer(f"it gave forces of shape {forces.shape} for {len(positions)} atoms")
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
-        raise ReferenceFailure("its energy or forces are not finite")
+        raise NoAnswer("its energy or forces are not finite")
     return energy, forces

@@ -11,6 +11,7 @@ from typing import Any
 from mdprotocol.contracts import Metric, Model, Structure
 from mdprotocol.errors import MDProtocolError, UsageError, asked_to_stop, told
 from mdprotocol.plan.batches import make_batches, make_probe_batches
+from mdprotocol.plan.carried import check_carried
 from mdprotocol.plan.expand import expand_probes, expand_runs
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.identity import (
@@ -128,6 +129,7 @@ def _structures(protocol: Protocol, base: Path, findings: Findings) -> dict[str,
     for name, source in protocol.systems.items():
         with _plugin_asked(("systems", name), findings):
             structures[name] = sound_structure(source.build(name, base))
+            check_carried(name, structures[name], findings)
     return structures
 
 

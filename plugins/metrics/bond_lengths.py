@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import Quantity
+from mdprotocol.api import Quantity, chemistry
 from mdprotocol_plugins.metrics._distributions import Distributions
-from mdprotocol_plugins.metrics._topology import BOND_FACTOR, bonds, length_values
+from mdprotocol_plugins.metrics._topology import bonds, length_values
 from mdprotocol_plugins.metrics._wasserstein import on_line
 
 
@@ -37,7 +37,7 @@ class BondLengths(Distributions):
     """
 
     type: Literal["bond_lengths"] = "bond_lengths"
-    bond_factor: Annotated[float, Field(gt=1, le=2)] = BOND_FACTOR
+    bond_factor: Annotated[float, Field(gt=1, le=2)] = chemistry.BOND_FACTOR
 
     needs: ClassVar = frozenset({"position", "initial_position", "atomic_number", "temperature", "cell", "pbc"})
     quantities: ClassVar = {

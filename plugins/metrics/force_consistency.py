@@ -170,9 +170,10 @@ def _turn(x: np.ndarray, angles: np.ndarray, random: np.random.Generator) -> tup
 def _memory(model: ForceField, structure: Structure, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """(visit,) largest change of a force component, eV/Å, and change of energy, eV, against a fresh evaluator."""
     what, path = _slide(structure, random) if structure.periodic else _pull(structure, random)
-    led = model.prepare(Topology.of([what]))
-    visits = [answer(led, x) for x in path]
-    fresh = [answer(model.prepare(Topology.of([what])), x) for x in path]
+    topology = Topology.of([what])
+    led = model.prepare(topology)
+    visits = [answer(led, x, topology.cells) for x in path]
+    fresh = [answer(model.prepare(topology), x, topology.cells) for x in path]
     # The first place is visited again at once and at the end.
     pairs = [*zip(visits, fresh, strict=True), (visits[0], visits[1]), (visits[0], visits[-1])]
     force_change = [np.abs(forces - others).max() for (_, forces), (_, others) in pairs]

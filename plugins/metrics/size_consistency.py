@@ -131,7 +131,9 @@ class SizeConsistency(ProbeMetric):
 def _as_one_batch(model: ForceField, copies: Sequence[Structure]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Like `evaluated`, but never in parts."""
     topology = Topology.of(copies)
-    energy, forces = answer(model.prepare(topology), np.concatenate([copy.positions for copy in copies]))
+    energy, forces = answer(
+        model.prepare(topology), np.concatenate([copy.positions for copy in copies]), topology.cells
+    )
     return energy, np.split(forces, topology.offsets[1:-1])
 
 

@@ -78,9 +78,9 @@ def _stress(subject: Subject, structure: Structure) -> np.ndarray:
     """(6,) the model's stress, eV/Å³."""
     import torch
 
-    found = subject.force_field.prepare(Topology.of([structure]))(torch.tensor(structure.positions))
-    if found.errors:
-        raise NotMeasurable("the model gave no answer: " + "; ".join(found.errors.values()))
+    topology = Topology.of([structure])
+    evaluate = subject.force_field.prepare(topology)
+    found = evaluate(torch.tensor(structure.positions), torch.from_numpy(topology.cells)).answered()
     if found.stress is None:
         raise NotMeasurable("the model gives no stress")
     tensor = found.stress().detach().cpu().numpy()[0]

@@ -140,10 +140,4 @@ def _reordered(structure: Structure, random: np.random.Generator, like: bool) ->
     groups = [np.flatnonzero(structure.numbers == z) for z in np.unique(structure.numbers)] if like else [order]
     for group in groups:
         order[group] = random.permutation(group)
-    other = dataclasses.replace(
-        structure,
-        numbers=structure.numbers[order],
-        masses=structure.masses[order],
-        positions=structure.positions[order],
-    )
-    return Change(other, lambda forces: forces[order])
+    return Change(structure.of_atoms(order), lambda forces: forces[order])

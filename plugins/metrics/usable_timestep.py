@@ -21,7 +21,7 @@ from mdprotocol.api import (
     Values,
 )
 from mdprotocol_plugins.metrics._geometries import or_reason, refuse_failed
-from mdprotocol_plugins.metrics._moving import constant_energy, middle_temperature, start_temperature
+from mdprotocol_plugins.metrics._moving import constant_energy, start_temperature
 from mdprotocol_plugins.metrics._series import atoms_of, enough, finite, fit_line, time_ps
 from mdprotocol_plugins.metrics._topology import bonds, length_values
 
@@ -100,7 +100,7 @@ class UsableTimestep(ProbeMetric):
             dynamics.integrator,
             timestep,
             steps,
-            temperature_K=middle_temperature(dynamics),
+            temperature_K=dynamics.middle_temperature_K,
             seed=subject.seed,
             positions=settled["position"].values[-1],
             velocities=settled["velocity"].values[-1],

@@ -16,10 +16,10 @@ from mdprotocol.api import (
     Model,
     ProbeMetric,
     Quantity,
-    Reference,
     Reporter,
     Structure,
     SystemSource,
+    Teacher,
     hookimpl,
 )
 
@@ -50,7 +50,7 @@ class BadField(ForceField):
     def prepare(self, topology: Any) -> Any:
         import torch
 
-        def evaluate(positions: Any) -> Any:
+        def evaluate(positions: Any, cells: Any) -> Any:
             found = Evaluation(torch.zeros(topology.copies, dtype=torch.float64), -positions)
             wrong = or_else(self.how, "evaluate", "")
             if wrong == "short":
@@ -91,7 +91,7 @@ class BadModel(Model):
         return or_else(self.how, "inspect", iter(()))
 
 
-class BadReference(Reference):
+class BadReference(Teacher):
     """A reference."""
 
     type: Literal["bad_reference"] = "bad_reference"

@@ -86,9 +86,9 @@ def test_an_answer_kept_while_atoms_move_little_shows() -> None:
     def stale(inner, topology):
         kept = {}
 
-        def evaluate(positions):
+        def evaluate(positions, cells):
             if not kept or (positions - kept["x"]).norm(dim=1).max() > 0.02:
-                kept.update(x=positions.clone(), found=inner(positions))
+                kept.update(x=positions.clone(), found=inner(positions, cells))
             return kept["found"]
 
         return evaluate
@@ -105,9 +105,9 @@ def test_pairs_that_never_change_show() -> None:
     def listed_once(inner, topology):
         calls = []
 
-        def evaluate(positions):
+        def evaluate(positions, cells):
             calls.append(positions)
-            found = inner(positions)
+            found = inner(positions, cells)
             lost = (positions - calls[0]).norm(dim=1).max() > 3
             return dataclasses.replace(
                 found, energy=found.energy + 0.002 * float(lost), forces=found.forces * (1 + lost)
@@ -122,9 +122,9 @@ def test_an_energy_that_drifts_from_call_to_call_shows() -> None:
     def drifting(inner, topology):
         calls = []
 
-        def evaluate(positions):
+        def evaluate(positions, cells):
             calls.append(1)
-            found = inner(positions)
+            found = inner(positions, cells)
             return dataclasses.replace(found, energy=found.energy + 1e-4 * len(calls))
 
         return evaluate
