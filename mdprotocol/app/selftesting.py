@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from mdprotocol.app.resuming import pending
 from mdprotocol.app.running import EventHandler
 from mdprotocol.app.sources import Prepared, Source, prepare
-from mdprotocol.app.workers import executor_named
+from mdprotocol.app.workers import Workers
 from mdprotocol.assess import judge_models, measure
 from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms, see
 from mdprotocol.contracts import Metric
@@ -105,8 +105,8 @@ def selftest(
     planted = chosen(faults, dict(protocol.selftest.sizes))
     repetitions = protocol.selftest.sound if sound is None else sound
     folder = ResultsFolder(output or Path("results") / protocol.name / "selftest")
-    with folder.locked():
-        bench = _Bench(prepared, folder.path(TRIALS), on_event)
+    with folder.locked(), Workers(protocol, prepared.registry, on_event) as workers:
+        bench = _Bench(prepared, folder.path(TRIALS), workers)
         subjects = [*protocol.models, *([ORACLE] if oracle else [])]
         powers = tuple(bench.power(model, planted, repetitions, sizes) for model in subjects)
         seconds = time.time() - started
@@ -182,8 +182,8 @@ def _exists(data: Mapping[str, Any], path: str) -> bool:
 class _Bench:
     """Runs trials on the protocol's workers."""
 
-    def __init__(self, prepared: Prepared, trials: Path, on_event: EventHandler) -> None:
-        self._prepared, self._trials, self._on_event = prepared, trials, on_event
+    def __init__(self, prepared: Prepared, trials: Path, workers: Workers) -> None:
+        self._prepared, self._trials, self._workers = prepared, trials, workers
         self._code = _code()
         self._metrics = metrics_of(prepared.protocol, prepared.registry)
         self._registered = [cls.type_name() for cls in prepared.registry.classes("metrics")]
@@ -273,17 +273,7 @@ class _Bench:
 
     def _run(self, jobs: Sequence[Job]) -> list[Trial]:
         """Trials in the order of the jobs."""
-        from mdprotocol.engine import worker
-
-        registry = self._prepared.registry
-        executor = self._prepared.protocol.executor or executor_named(registry, "processes")
-        setup = functools.partial(worker.prepare_worker, registry.sources)
-        found: dict[str, Trial] = {}
-        for result in executor.execute(carry_out, list(jobs), self._on_event, setup):
-            if isinstance(result, BaseException):
-                raise result
-            found[result.name] = result
-        return [found[job.name] for job in jobs]
+        return self._workers.results(carry_out, jobs)
 
 
 def _code() -> str:
