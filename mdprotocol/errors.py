@@ -40,6 +40,10 @@ class ReferenceFailure(MDProtocolError):
     """The reference gave no label for a configuration (for example: its SCF did not converge)."""
 
 
+REFUSALS = (NotMeasurable, ReferenceFailure, StructureError)
+"""What a model or a metric says where it has no answer: that is an observation. Any other error is somebody's mistake."""
+
+
 class Interrupted(KeyboardInterrupt):
     """SIGINT or SIGTERM; what was done so far is on disk. The exit code is 128 plus the signal."""
 

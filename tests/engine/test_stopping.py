@@ -133,6 +133,4 @@ def test_a_batch_that_is_too_large_for_memory_goes_in_halves(tmp_path: Path) -> 
 
 def test_a_copy_that_is_too_large_for_memory_is_lost(tmp_path: Path) -> None:
     with pytest.raises(torch.OutOfMemoryError):
-        tasks.compute(
-            (make_batch(settings(Langevin(), 10), Hungry(copies=0), triangle(), 3), tmp_path), lambda e: None
-        )
+        tasks.compute((make_batch(settings(Langevin(), 10), Hungry(copies=0), triangle(), 3), tmp_path), lambda e: None)
