@@ -19,21 +19,21 @@ from mdprotocol.plan.types import Probe, ProbeBatch
 from mdprotocol.store import ResultsFolder
 
 
-def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> list[TaskFailure]:
+def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> dict[str, TaskFailure]:
     """Do every probe of a model and write its dataset.
 
     A probe that has no answer (`REFUSALS`) is stored as one that failed, with the reason. One that cannot be done at all is
     reported and leaves no file: it must not take the others with it, and its criterion will be NOT MEASURED.
 
     Returns:
-        The failures of the latter.
+        The failures of the latter, by the probe's id.
     """
     folder = ResultsFolder(root)
     force_field = batch.component.load(Path(batch.base))
     check_unchanged(batch.component, batch.base, batch.probes[0].model_digest)
     teacher = batch.reference.load(Path(batch.base)) if batch.reference else None
     why_nothing = functools.cache(lambda system: inert(force_field, batch.structures[system]))
-    failures = []
+    failures: dict[str, TaskFailure] = {}
     for probe in batch.probes:
         label = f"{probe.model} {probe.system} {probe.metric}"
         emit(events.ProbeStarted(label))
@@ -41,7 +41,7 @@ def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> list[TaskFailure]:
         ended = attempt(functools.partial(_do, batch, probe, subject, why_nothing, folder))
         problem = ""
         if isinstance(ended, TaskFailure):
-            failures.append(ended)
+            failures[probe.id] = ended
             problem = str(ended.error) if isinstance(ended.error, MDProtocolError) else str(ended)
             folder.write_problem(probe.id, probe.identity, problem)
         emit(events.ProbeFinished(label, problem=problem))

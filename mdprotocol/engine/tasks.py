@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,17 +54,17 @@ def single_thread() -> None:
         torch.use_deterministic_algorithms(True)
 
 
-def compute(task: tuple[Batch | ProbeBatch, Path], emit: Emit) -> Sequence[RunOutcome | TaskFailure]:
+def compute(task: tuple[Batch | ProbeBatch, Path], emit: Emit) -> Sequence[RunOutcome] | Mapping[str, TaskFailure]:
     """Run a batch, or do the probes of a model.
 
     Returns:
-        How each run ended; or the failures of those probes that could not be done.
+        How each run ended; or the failures of those probes that could not be done, by their ids.
     """
     batch, root = task
     return _probes(batch, root, emit) if isinstance(batch, ProbeBatch) else _runs(batch, root, emit)
 
 
-def _probes(batch: ProbeBatch, root: Path, emit: Emit) -> Sequence[TaskFailure]:
+def _probes(batch: ProbeBatch, root: Path, emit: Emit) -> Mapping[str, TaskFailure]:
     from mdprotocol.engine.probe import run_probes
 
     return run_probes(batch, root, emit)

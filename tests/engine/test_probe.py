@@ -43,10 +43,10 @@ def raising(error: BaseException) -> Callable[[], Any]:
 
 
 @pytest.fixture
-def probed(tmp_path: Path) -> Callable[..., tuple[list[Any], dict[str, str], ResultsFolder, list[Any]]]:
+def probed(tmp_path: Path) -> Callable[..., tuple[Any, dict[str, str], ResultsFolder, list[Any]]]:
     """Do probes of these kinds; their failures, what is measured of each, the folder, and the events."""
 
-    def do(**does: Callable[[], Any]) -> tuple[list[Any], dict[str, str], ResultsFolder, list[Any]]:
+    def do(**does: Callable[[], Any]) -> tuple[Any, dict[str, str], ResultsFolder, list[Any]]:
         Asked.does = does
         events: list[Any] = []
         probes = tuple(Probe("m", "s", how, Asked(how=how), 1, (1,), how * 8) for how in does)
@@ -66,7 +66,7 @@ def test_a_probe_without_an_answer_is_stored_with_its_reason(probed: Any) -> Non
         "model": StructureError("no Cu"),
     }
     failures, reasons, folder, finished = probed(**{how: raising(error) for how, error in refusals.items()})
-    assert failures == []
+    assert failures == {}
     assert reasons == {how: f"the probe failed: {error}" for how, error in refusals.items()}
     for how, error in refusals.items():
         stored = folder.attributes(f"probes/m/s/{how}.nc")
@@ -78,7 +78,8 @@ def test_a_probe_without_an_answer_is_stored_with_its_reason(probed: Any) -> Non
 def test_a_probe_that_breaks_is_a_failure_and_costs_no_other(probed: Any) -> None:
     answer = xr.Dataset({"q": ((), 1.0, {"units": "1"})})
     failures, reasons, folder, finished = probed(breaks=raising(ZeroDivisionError("0 atoms")), answers=lambda: answer)
-    (failure,) = failures
+    assert list(failures) == ["probes/m/s/breaks"]
+    (failure,) = failures.values()
     assert str(failure) == "ZeroDivisionError: 0 atoms"
     assert "test_probe.py" in failure.traceback
     assert reasons == {"breaks": "the probe failed: ZeroDivisionError: 0 atoms", "answers": ""}
