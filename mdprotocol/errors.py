@@ -40,6 +40,10 @@ class NoAnswer(NotMeasurable):
     """A model or a teacher gave no answer for a geometry (its SCF did not converge, say), or numbers that are none."""
 
 
+REFUSALS = (NotMeasurable, StructureError)
+"""What a model or a metric says where it has no answer: that is an observation. Any other error is somebody's mistake."""
+
+
 class Interrupted(KeyboardInterrupt):
     """SIGINT or SIGTERM; what was done so far is on disk. The exit code is 128 plus the signal."""
 

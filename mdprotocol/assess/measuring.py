@@ -180,6 +180,8 @@ class _Session:
             return file
         if (run.model, name) in self.part.itself:
             return ITSELF
+        if not metric.measures_failed and file.dataset.attrs["outcome"] == "failed":
+            return f"{if_failed(file.dataset)}only runs that reached their end are measured"
         if needs_labels(metric) and file.labels.problem:
             return f"{if_failed(file.dataset)}{file.labels.problem}"
         if not isinstance(metric, ComparisonMetric):

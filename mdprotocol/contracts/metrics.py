@@ -53,6 +53,8 @@ class Metric(Component):
     quantities: ClassVar[Mapping[str, Quantity]]
     needs: ClassVar[frozenset[str]] = frozenset()
     """Dataset variables without which it is NOT MEASURED."""
+    measures_failed: ClassVar[bool] = True
+    """Whether the frames of a failed run up to its failure mean something to it; if not, it is never asked about one."""
 
     @abstractmethod
     def measure(self, run: xr.Dataset) -> Values:
@@ -166,4 +168,9 @@ class ProbeMetric(Metric):
 
     @abstractmethod
     def probe(self, subject: Subject) -> xr.Dataset:
-        """Do the calculation; the dataset is stored, and `measure` is given it back when judging (no torch there)."""
+        """Do the calculation; the dataset is stored, and `measure` is given it back when judging (no torch there).
+
+        Raises:
+            NotMeasurable, NoAnswer, StructureError: there is no answer; the reason is stored in place of a dataset
+                and becomes NOT MEASURED, and `measure` is not called.
+        """

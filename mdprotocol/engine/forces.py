@@ -83,7 +83,7 @@ class Forces:
     def _evaluate(self, positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
         try:
             return self._ask(positions, cells)
-        except PluginError:  # what the model may not do ends the task; it is no failure of a run
+        except (PluginError, MemoryError, torch.OutOfMemoryError):  # ends the task, or halves it; no run has failed
             raise
         except BaseException as error:
             culprits = {} if asked_to_stop(error) else self._culprits(positions, cells)

@@ -7,12 +7,13 @@ import torch
 import xarray as xr
 
 from mdprotocol.chemistry import degrees_of_freedom
-from mdprotocol.contracts import Evaluator, ForceField, Integrator, MDState, Structure, Topology
+from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Integrator, MDState, Structure, Topology
 from mdprotocol.engine import random
 from mdprotocol.engine.dataset import run_dataset
 from mdprotocol.engine.loop import initial_state
 from mdprotocol.engine.recording import Ending, Frame, snapshot
 from mdprotocol.engine.velocities import maxwell_boltzmann
+from mdprotocol.errors import MDProtocolError, NoAnswer, asked_to_stop, in_words
 from mdprotocol.plan.types import Run, RunSettings
 from mdprotocol.protocol.schema import Guards
 
@@ -87,9 +88,21 @@ def _start(
 
 
 def _update(state: MDState, evaluate: Evaluator) -> None:
-    result = evaluate(state.positions, state.cells).answered(finite=True)
+    result = _asked(evaluate, state.positions, state.cells).answered(finite=True)
     # Copies: an evaluator may give the same memory again, and an integrator may still need the old forces.
     state.energy, state.forces = result.energy.detach().clone(), result.forces.detach().clone()
+
+
+def _asked(evaluate: Evaluator, positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
+    """The model's answer; as in a run, one that raises has none."""
+    try:
+        return evaluate(positions, cells)
+    except (MDProtocolError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except BaseException as error:
+        if asked_to_stop(error):
+            raise
+        raise NoAnswer(f"the model gave no answer: {in_words(error)}") from error
 
 
 def _copied(frame: Frame) -> Frame:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from ase.geometry import complete_cell
 
 from mdprotocol.api import (
@@ -15,8 +14,6 @@ from mdprotocol.api import (
     ForceField,
     NotMeasurable,
     Structure,
-    StructureError,
-    Subject,
     Topology,
     chemistry,
 )
@@ -85,20 +82,6 @@ def _batches(structures: Sequence[Structure]) -> list[list[Structure]]:
             batches.append([])
         batches[-1].append(structure)
     return batches
-
-
-def or_reason(calculate: Callable[[Subject], xr.Dataset], subject: Subject) -> xr.Dataset:
-    """The calculation's dataset; where there can be none, one that says why, so that the reason reaches the verdict."""
-    try:
-        return calculate(subject)
-    except (NotMeasurable, StructureError) as error:
-        return xr.Dataset(attrs={"outcome": "failed", "failure_detail": str(error)})
-
-
-def refuse_failed(run: xr.Dataset) -> None:
-    """Raise NotMeasurable with the reason that `or_reason` recorded, if it did."""
-    if run.attrs.get("outcome") == "failed":
-        raise NotMeasurable(str(run.attrs.get("failure_detail", "the probe failed")))
 
 
 # ----------------------------------------------------------------------------------------------------------- bonds

@@ -14,9 +14,7 @@ from mdprotocol_plugins.metrics._geometries import (
     at_gap,
     evaluated_at,
     moved,
-    or_reason,
     rattles,
-    refuse_failed,
     rotation,
     slides,
     two,
@@ -87,9 +85,6 @@ class ForceConsistency(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._probe, subject)
-
-    def _probe(self, subject: Subject) -> xr.Dataset:
         random = np.random.default_rng([subject.seed, 1])
         model, structure = subject.force_field, subject.structure
         forces, slopes = self._differences(model, structure, random)
@@ -130,7 +125,6 @@ class ForceConsistency(ProbeMetric):
         return work.sum(axis=1) * 2 * np.pi / self.points
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         f, d = finite(run, "projected_force"), finite(run, "energy_slope")
         values = {
             "rmse": float(np.sqrt(np.mean((f + d) ** 2))),

@@ -14,8 +14,6 @@ from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subj
 from mdprotocol_plugins.metrics._geometries import (
     bonds,
     nearest_pairs,
-    or_reason,
-    refuse_failed,
     separation,
     side,
     two,
@@ -67,9 +65,6 @@ class ShortRangeWall(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._probe, subject)
-
-    def _probe(self, subject: Subject) -> xr.Dataset:
         rows = list(self._rows(subject.structure))
         if not rows:
             raise NotMeasurable("there are no two atoms to press together")
@@ -103,7 +98,6 @@ class ShortRangeWall(ProbeMetric):
         yield from _collisions(structure)
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         push, energy, must = finite(run, "push"), finite(run, "energy"), finite(run, "must_push").astype(bool)
         rise = energy - np.minimum.accumulate(energy, axis=1)
         high = rise > self.reachable_eV

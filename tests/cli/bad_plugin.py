@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from mdprotocol.api import (
     Structure,
     SystemSource,
     Teacher,
+    attempt,
     hookimpl,
 )
 
@@ -232,19 +234,17 @@ class BadExecutor(Executor):
         for place, task in enumerate(tasks):
             if wrong == "loses":
                 continue
+            result = attempt(functools.partial(work, task, on_event))
             if wrong == "foreign":
-                error = ValueError("whose?")
-                error.task = 99
-                yield error
-                continue
-            try:
-                result = work(task, on_event)
-            except Exception as error:
-                error.task = place
-                result = error
-            yield wrong or result
+                yield 99, result
+            elif wrong == "garbage":
+                yield wrong
+            elif wrong == "exception":
+                yield place, ValueError("whose?")
+            else:
+                yield place, result
             if wrong == "twice":
-                yield work(task, on_event)
+                yield place, result
 
 
 @hookimpl

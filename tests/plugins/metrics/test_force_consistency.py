@@ -9,10 +9,9 @@ import pytest
 import torch
 from force_field_kit import COPPER, ETHANOL, METHANE, WATER, Atomistic, Faulty, emt, gfn2, measured, on_answer, painn
 
-from mdprotocol.api import NotMeasurable
+from mdprotocol.api import NotMeasurable, StructureError
 from mdprotocol.testing import make_structure
 from mdprotocol.testing.analytic import HarmonicTrap
-from mdprotocol.testing.subjects import make_subject
 from mdprotocol_plugins.metrics.force_consistency import ForceConsistency, _ellipse, _turn
 
 METRIC = ForceConsistency()
@@ -157,12 +156,10 @@ def test_a_system_without_forces_has_no_relative_error() -> None:
 
 def test_a_model_that_gives_no_answer_is_not_measured_and_says_why() -> None:
     broken = on_answer(lambda found, x, t: dataclasses.replace(found, forces=found.forces * float("nan")))
-    dataset = SMALL.probe(make_subject(Faulty(Atomistic(), broken), WATER))
-    assert dataset.attrs["outcome"] == "failed"
     with pytest.raises(NotMeasurable, match="not finite"):
-        SMALL.measure(dataset)
-    with pytest.raises(NotMeasurable, match=r"unknown elements \[29\]"):
-        SMALL.measure(SMALL.probe(make_subject(Atomistic(), COPPER)))
+        measured(SMALL, Faulty(Atomistic(), broken), WATER)
+    with pytest.raises(StructureError, match=r"unknown elements \[29\]"):
+        measured(SMALL, Atomistic(), COPPER)
 
 
 @pytest.mark.parametrize("name", ["original", "tiny", "ultra_tiny"])
