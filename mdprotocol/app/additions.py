@@ -19,8 +19,7 @@ from pydantic import ValidationError
 
 from mdprotocol.app.sources import Prepared
 from mdprotocol.assess import inconclusive
-from mdprotocol.plan.types import Run
-from mdprotocol.protocol.checks import expanded_name
+from mdprotocol.plan.types import Condition, Run
 from mdprotocol.protocol.loader import PlainLoader
 from mdprotocol.protocol.schema import MOST_LOOKS, Addition, Protocol
 from mdprotocol.store import ResultsFolder
@@ -129,18 +128,17 @@ def wanted(
         most: largest number of replicas of a condition.
     """
     by_id = {run.id: run for run in runs}
-    count: dict[tuple[str, str, str, float], int] = {}
+    count: dict[tuple[str, Condition], int] = {}
     for run in runs:
-        count[_condition(run)] = count.get(_condition(run), 0) + 1
-    bases = {full: name for name in protocol.simulations for full in _names(protocol, name)}
-    found: dict[tuple[str, str, str, float], Wanted] = {}
+        count[_of_a_model(run)] = count.get(_of_a_model(run), 0) + 1
+    found: dict[tuple[str, Condition], Wanted] = {}
     for result, ids, more in _open(verdicts):
-        for run in {_condition(by_id[i]): by_id[i] for i in ids if i in by_id}.values():
-            have = count[_condition(run)]
+        for run in {_of_a_model(by_id[i]): by_id[i] for i in ids if i in by_id}.values():
+            have = count[_of_a_model(run)]
             replicas = min(have + more, most)
-            if replicas > max(have, found[_condition(run)].replicas if _condition(run) in found else 0):
-                found[_condition(run)] = Wanted(
-                    bases[run.simulation], run.model, run.system, run.temperature_K, run.settings.timestep_fs,
+            if replicas > max(have, found[_of_a_model(run)].replicas if _of_a_model(run) in found else 0):
+                found[_of_a_model(run)] = Wanted(
+                    run.base_simulation, run.model, run.system, run.temperature_K, run.settings.timestep_fs,
                     have, replicas, atoms[run.system] * run.settings.steps, f"{result.name} is inconclusive",
                 )  # fmt: skip
     return list(found.values())
@@ -154,13 +152,8 @@ def _open(verdicts: Sequence[ModelVerdict]) -> Iterator[tuple[CriterionResult, t
                     yield result, cell.measurement.runs, int(cell.more_replicas or 0)
 
 
-def _condition(run: Run) -> tuple[str, str, str, float]:
-    return run.model, run.system, run.simulation, run.temperature_K
-
-
-def _names(protocol: Protocol, name: str) -> list[str]:
-    steps = protocol.simulations[name].timestep_fs
-    return [expanded_name(name, dt) for dt in steps] if isinstance(steps, list) else [name]
+def _of_a_model(run: Run) -> tuple[str, Condition]:
+    return run.model, run.condition
 
 
 def within(conditions: Sequence[Wanted], seconds: float, seconds_per_atom_step: float) -> list[Wanted]:

@@ -33,8 +33,8 @@ from mdprotocol.plan import Plan, Probe, Run, make_plan, metrics_of, total_steps
 from mdprotocol.plan.covering import covering
 from mdprotocol.plan.identity import hashed
 from mdprotocol.protocol import dump
-from mdprotocol.protocol.checks import expanded_name
 from mdprotocol.protocol.schema import Criterion, Protocol
+from mdprotocol.protocol.timesteps import expanded
 from mdprotocol.report.selftest import render_selftest
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import Level, Outcome
@@ -154,23 +154,16 @@ def left_out_criteria(protocol: Protocol) -> list[str]:
     """Criteria that the self-test leaves out: those that the protocol names, and those of simulations that are not run."""
     section = protocol.selftest
     paths = [path.split(".") for path, value in section.changes.items() if value is None]
-    gone = {name for kind, name, *rest in paths if kind == "simulations" and not rest}
+    left = {name for kind, name, *rest in paths if kind == "simulations" and not rest}
+    steps = {name: one.timestep_fs for name, one in protocol.simulations.items() if name in left}
+    gone = left | {full for name, step in steps.items() for full, _ in expanded(name, step)}
 
     def runs_nowhere(criterion: Criterion) -> bool:
         wanted = criterion.where.get("simulation")
         names = wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]
-        return bool(names) and all(_base_name(protocol, str(name)) in gone for name in names)
+        return bool(names) and all(str(name) in gone for name in names)
 
     return [name for name, c in protocol.criteria.items() if name in section.without or runs_nowhere(c)]
-
-
-def _base_name(protocol: Protocol, name: str) -> str:
-    """`timestep_1fs` -> `timestep`, the simulation that a list of time steps expands into it."""
-    for base, simulation in protocol.simulations.items():
-        steps = simulation.timestep_fs
-        if isinstance(steps, list) and name in {expanded_name(base, dt) for dt in steps}:
-            return base
-    return name
 
 
 def _exists(data: Mapping[str, Any], path: str) -> bool:

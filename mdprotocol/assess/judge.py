@@ -48,7 +48,7 @@ from mdprotocol.contracts import Metric, ProbeMetric, Quantity
 from mdprotocol.plan import Probe, Run, left_out, split_quantity
 from mdprotocol.plan.guards import blind_spots
 from mdprotocol.plan.itself import left_out_note, without
-from mdprotocol.plan.twice import base_name, pooled_twice
+from mdprotocol.plan.twice import pooled_twice
 from mdprotocol.protocol.schema import Criterion, Protocol, RecommendedUse
 from mdprotocol.units import FS_PER_PS
 from mdprotocol.verdicts import INSTALLATION_CHECK, CellResult, CriterionResult, Level, ModelVerdict, Outcome
@@ -122,7 +122,7 @@ def _uses(protocol: Protocol, dropped: Sequence[str], itself: Sequence[str]) -> 
 
 def _blind(protocol: Protocol, runs: Sequence[Run]) -> Iterator[str]:
     """Guards that see little in the simulations of these runs: `nve: bond_stretch is off, ...`."""
-    for base in dict.fromkeys(base_name(protocol, simulation) for simulation in {run.simulation: None for run in runs}):
+    for base in dict.fromkeys(run.base_simulation for run in runs):
         for guard, text in blind_spots(protocol.simulations[base]):
             yield f"{base}: {guard}: {text}"
 

@@ -4,7 +4,7 @@ from mdprotocol.plan.expand import expand_probes, expand_runs
 from mdprotocol.plan.itself import is_reference, left_out
 from mdprotocol.plan.make import make_plan
 from mdprotocol.plan.metrics import metrics_of, split_quantity
-from mdprotocol.plan.select import cells, coordinates, select
+from mdprotocol.plan.select import cells, select
 from mdprotocol.plan.types import (
     Batch,
     CriterionSource,
@@ -25,7 +25,6 @@ __all__ = [
     "Run",
     "RunSettings",
     "cells",
-    "coordinates",
     "expand_probes",
     "expand_runs",
     "is_reference",

@@ -63,7 +63,7 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
         warn_untouched(protocol, runs, findings)
     findings.raise_problems()
     runs, probes = _identified(runs, probes, facts, structures)
-    find_equal_runs(protocol, runs, findings)
+    find_equal_runs(runs, findings)
     findings.raise_problems()
     find_pooled_twice(protocol, metrics, runs, probes, structures, findings)
     findings.raise_problems()

@@ -13,14 +13,12 @@ from mdprotocol.plan.select import (
     Combination,
     Value,
     cells,
-    coordinates,
     in_words,
     named,
     select,
     unselected,
 )
 from mdprotocol.plan.steps import labels_of
-from mdprotocol.plan.twice import base_name
 from mdprotocol.plan.types import CriterionSource, Probe, Run
 from mdprotocol.protocol.places import Path
 from mdprotocol.protocol.schema import DIMS, REFERENCE, Criterion, Protocol
@@ -207,14 +205,14 @@ def _place(name: str, criterion: Criterion, dim: str, value: Value) -> Path:
 
 
 def _there_is(dim: str, items: Sequence[Run | Probe]) -> str:
-    found = dict.fromkeys(coordinates(item)[dim] for item in items)
+    found = dict.fromkeys(item.coordinates[dim] for item in items)
     texts = [in_words({dim: value}) for value in found]
     return f"there is {_some(texts)}" if texts else "there is nothing that it could be measured from"
 
 
 def _nearest(items: Sequence[Run | Probe], combination: Combination) -> list[str]:
     """What there is, beginning with what has most in common with a combination."""
-    found = {in_words(coordinates(item)): coordinates(item) for item in items}
+    found = {in_words(item.coordinates): item.coordinates for item in items}
 
     def common(text: str) -> int:
         return sum(found[text].get(dim) == value for dim, value in combination.items())
@@ -235,8 +233,8 @@ def _find_few_labels(name: str, protocol: Protocol, metric: Metric, scope: Seque
         return
     least = protocol.labels.least
     few = [run for run in scope if labels_of(run.settings) < least]
-    for base in dict.fromkeys(base_name(protocol, run.simulation) for run in few):
-        counts = {labels_of(run.settings) for run in few if base_name(protocol, run.simulation) == base}
+    for base in dict.fromkeys(run.base_simulation for run in few):
+        counts = {labels_of(run.settings) for run in few if run.base_simulation == base}
         planned = " or ".join(f"{count} label{'s' * (count != 1)}" for count in sorted(counts))
         text = (
             f"gives a run {planned}, and criterion '{name}' needs {least} of each run (`labels: least`); "
@@ -250,7 +248,7 @@ def _find_few_labels(name: str, protocol: Protocol, metric: Metric, scope: Seque
 
 
 def _partner(run: Run) -> tuple[object, ...]:
-    return (*list(coordinates(run).values())[1:], run.replica, run.seed)
+    return (*run.condition, run.replica, run.seed)
 
 
 def _warn_single(name: str, criterion: Criterion, pool: str, runs: list[Run], findings: Findings) -> None:
@@ -281,7 +279,7 @@ def warn_failures(protocol: Protocol, metrics: Mapping[str, Metric], runs: Seque
         if blind:
             whose = "its runs" if len(blind) == len(own) else f"its runs of {_conditions(blind)}"
             findings.warn(
-                ("simulations", simulation.removesuffix(_suffix(protocol, simulation))),
+                ("simulations", blind[0].base_simulation),
                 f"{simulation}: no criterion on {STABILITY} covers {whose}, so that no number need show when they fail",
             )
     for name, criterion in on_stability.items() if protocol.failed_runs is None else ():
@@ -295,13 +293,6 @@ def warn_failures(protocol: Protocol, metrics: Mapping[str, Metric], runs: Seque
 
 def _conditions(runs: Sequence[Run]) -> str:
     return ", ".join(dict.fromkeys(f"{run.system} at {run.temperature_K:g} K" for run in runs))
-
-
-def _suffix(protocol: Protocol, simulation: str) -> str:
-    """What a list of time steps has added to a simulation's name."""
-    if simulation in protocol.simulations:
-        return ""
-    return max((simulation[len(name) :] for name in protocol.simulations if simulation.startswith(f"{name}_")), key=len)
 
 
 def _allows_failures(metrics: Mapping[str, Metric], criterion: Criterion) -> bool:

@@ -19,7 +19,6 @@ from mdprotocol.plan.identity import Digests, component_facts, hashed
 from mdprotocol.plan.metrics import quantity_of, split_quantity
 from mdprotocol.plan.select import cells, select
 from mdprotocol.plan.types import Probe, Run, RunSettings
-from mdprotocol.protocol.checks import simulation_names
 from mdprotocol.protocol.places import Path
 from mdprotocol.protocol.schema import Criterion, Protocol
 
@@ -31,22 +30,22 @@ NEAR = 0.02
 """Relative difference of temperatures and of time steps below which trajectories of equal start and seed stay together."""
 
 
-def find_equal_runs(protocol: Protocol, runs: Iterable[Run], findings: Findings) -> None:
+def find_equal_runs(runs: Iterable[Run], findings: Findings) -> None:
     """Note runs of one model that have equal identities, once for each pair of places in the protocol."""
     first: dict[tuple[str, str], Run] = {}
     noted: set[tuple[Path, str]] = set()
     for run in runs:
         other = first.setdefault((run.model, run.identity), run)
         if other is not run:
-            path, why = _cause(protocol, other, run)
+            path, why = _cause(other, run)
             if (path, why) not in noted:
                 noted.add((path, why))
                 text = f"{why}: {other.id} and {run.id} are the same run, which would be counted twice"
                 findings.error(path, text, key=True)
 
 
-def _cause(protocol: Protocol, one: Run, other: Run) -> tuple[Path, str]:
-    base = base_name(protocol, other.simulation)
+def _cause(one: Run, other: Run) -> tuple[Path, str]:
+    base = other.base_simulation
     if one.system != other.system:
         why = f"systems '{one.system}' and '{other.system}' are the same structure, with equal seeds"
         return ("systems", other.system), f"{why}; leave one of them out, or let the seeds differ"
@@ -55,14 +54,6 @@ def _cause(protocol: Protocol, one: Run, other: Run) -> tuple[Path, str]:
         return ("simulations", base), f"{why}; leave one of them out, or let the seeds differ"
     why = f"replicas {one.replica} and {other.replica} have the same seed"
     return ("simulations", base, "seeds"), f"{why}; let the seeds differ"
-
-
-def base_name(protocol: Protocol, expanded: str) -> str:
-    """Name of a simulation before its list of time steps is expanded."""
-    for name, simulation in protocol.simulations.items():
-        if expanded in simulation_names(name, simulation.timestep_fs):
-            return name
-    return expanded
 
 
 def find_pooled_twice(

@@ -9,7 +9,7 @@ import protocol_kit as kit
 import pytest
 
 from mdprotocol.errors import UsageError
-from mdprotocol.plan import cells, coordinates, expand_probes, expand_runs, metrics_of, select, split_quantity
+from mdprotocol.plan import cells, expand_probes, expand_runs, metrics_of, select, split_quantity
 from mdprotocol.plan.metrics import is_probe, needs_labels, needs_reference_run, quantity_of
 from mdprotocol.protocol import read_document, validate
 from mdprotocol.protocol.schema import Criterion, Protocol
@@ -53,7 +53,7 @@ def test_where_keeps_runs_of_models_only(protocol: Protocol, where: dict[str, ob
 def test_where_keeps_probes_by_system(protocol: Protocol, registry: Registry) -> None:
     probes = expand_probes(protocol, registry)
     assert [probe.system for probe in select(probes, criterion(where={"system": "long"}))] == ["long"]
-    assert coordinates(probes[0]) == {"model": "good", "system": "short"}
+    assert probes[0].coordinates == {"model": "good", "system": "short"}
 
 
 def test_cells_are_spanned_by_per(protocol: Protocol) -> None:
