@@ -27,9 +27,8 @@ from mdprotocol.app.sources import Prepared, Source, prepare
 from mdprotocol.app.workers import executor_named
 from mdprotocol.assess import judge_models, measure
 from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms, see
-from mdprotocol.contracts import Metric
 from mdprotocol.errors import StoreError, UsageError, asked_to_stop
-from mdprotocol.plan import Plan, Probe, Run, make_plan, metrics_of, total_steps
+from mdprotocol.plan import Plan, Probe, Run, make_plan, total_steps
 from mdprotocol.plan.covering import covering
 from mdprotocol.plan.identity import hashed
 from mdprotocol.protocol import dump
@@ -68,8 +67,6 @@ class Job:
 
     name: str
     plan: Plan
-    protocol: Protocol
-    metrics: Mapping[str, Metric]
     folder: Path
     change: Change | None = None
     donor: Path | None = None
@@ -178,7 +175,6 @@ class _Bench:
     def __init__(self, prepared: Prepared, trials: Path, on_event: EventHandler) -> None:
         self._prepared, self._trials, self._on_event = prepared, trials, on_event
         self._code = _code()
-        self._metrics = metrics_of(prepared.protocol, prepared.registry)
         self._registered = [cls.type_name() for cls in prepared.registry.classes("metrics")]
 
     def power(self, model: str, faults: Sequence[Fault], repetitions: int, sizes: bool) -> Power:
@@ -262,7 +258,7 @@ class _Bench:
         """The job, in a folder named by all that determines its end: what is found there is its own."""
         runs, probes = ([(item.id, item.identity) for item in items] for items in (plan.runs, plan.probes))
         folder = self._trials / hashed([name, runs, probes, dump(protocol), self._code])[:16]
-        return Job(name, plan, protocol, self._metrics, folder, change, donor)
+        return Job(name, plan, folder, change, donor)
 
     def _run(self, jobs: Sequence[Job]) -> list[Trial]:
         """Trials in the order of the jobs."""
@@ -312,8 +308,7 @@ def carry_out(job: Job, emit: EventHandler) -> Trial:
     if job.change is not None:
         folder.write_json(SPOILED, {})
         job.change.spoil(job.plan, folder)
-    measurements = measure(job.protocol, job.metrics, job.plan.runs, job.plan.probes, folder)
-    (verdict,) = judge_models(job.protocol, job.metrics, job.plan.runs, job.plan.probes, measurements)
+    (verdict,) = judge_models(job.plan.study, measure(job.plan.study, folder))
     trial = Trial.of(job.name, verdict)
     folder.write_json(TRIAL, dataclasses.asdict(trial))
     for part in ("runs", "probes") if not job.keep else ():

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mdprotocol.assess import judge_models, measure
-from mdprotocol.contracts import Metric
 from mdprotocol.errors import StoreError
-from mdprotocol.plan import Plan
+from mdprotocol.plan import Plan, Study
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.metrics import quantity_of, split_quantity
 from mdprotocol.plan.types import Batch
@@ -25,8 +24,6 @@ GROWING = ("total", "max")
 
 
 def simulate_while_open(
-    protocol: Protocol,
-    metrics: Mapping[str, Metric],
     plan: Plan,
     folder: ResultsFolder,
     batches: Sequence[Batch],
@@ -41,8 +38,8 @@ def simulate_while_open(
     """
     queue, skipped = sorted(batches, key=batch_seconds), dict[str, str]()
     while queue:
-        failed = {model: final_failures(protocol, metrics, plan, folder, model) for model in protocol.models}
-        for batch in [batch for batch in queue if not matters(batch, protocol, plan, failed)]:
+        failed = {model: final_failures(plan.study, folder, model) for model in plan.study.protocol.models}
+        for batch in [batch for batch in queue if not matters(batch, plan, failed)]:
             queue.remove(batch)
             why = f"not run: the verdict could no longer change ({', '.join(sorted(failed[batch.model]))} failed)"
             skipped |= {run.id: why for run in batch.runs}
@@ -52,29 +49,21 @@ def simulate_while_open(
     folder.write_json(FILE, {"runs": skipped})
 
 
-def final_failures(
-    protocol: Protocol, metrics: Mapping[str, Metric], plan: Plan, folder: ResultsFolder, model: str
-) -> set[str]:
+def final_failures(study: Study, folder: ResultsFolder, model: str) -> set[str]:
     """Criteria that this model has failed by a count or an extreme, which no further run can undo."""
-    exact = {name: c for name, c in protocol.criteria.items() if _is_exact(c.metric, metrics)}
-    used = {
-        name: metric
-        for name, metric in metrics.items()
-        if any(split_quantity(c.metric)[0] == name for c in exact.values())
-    }
+    exact = [name for name in study.protocol.criteria if _is_exact(study, name)]
     if not exact:
         return set()
-    own = [run for run in plan.runs if run.model == model and folder.identity(run.path) == run.identity]
-    asked = protocol.model_copy(update={"criteria": exact, "models": {model: protocol.models[model]}})
-    (verdict,) = judge_models(asked, used, own, plan.probes, measure(asked, used, own, plan.probes, folder))
-    return {
-        result.name for result in verdict.criteria if result.outcome is Outcome.FAIL and _stays(protocol, result.name)
-    }
+    there = [run for run in study.runs_of(model) if folder.identity(run.path) == run.identity]
+    asked = study.narrowed(model, exact, there)
+    (verdict,) = judge_models(asked, measure(asked, folder))
+    failed = [result.name for result in verdict.criteria if result.outcome is Outcome.FAIL]
+    return {name for name in failed if _stays(study.protocol, name)}
 
 
-def _is_exact(quantity: str, metrics: Mapping[str, Metric]) -> bool:
-    metric, name = split_quantity(quantity)
-    return metric in metrics and quantity_of(metrics[metric], name).pool in GROWING
+def _is_exact(study: Study, criterion: str) -> bool:
+    metric, (_, quantity) = study.metric_of(criterion), split_quantity(study.protocol.criteria[criterion].metric)
+    return metric is not None and quantity_of(metric, quantity).pool in GROWING
 
 
 def _stays(protocol: Protocol, name: str) -> bool:
@@ -82,11 +71,11 @@ def _stays(protocol: Protocol, name: str) -> bool:
     return protocol.criteria[name].min is None
 
 
-def matters(batch: Batch, protocol: Protocol, plan: Plan, failed: Mapping[str, set[str]]) -> bool:
+def matters(batch: Batch, plan: Plan, failed: Mapping[str, set[str]]) -> bool:
     """Whether a batch feeds a criterion on which the model's decision or one of its uses still depends."""
     if batch.model == REFERENCE:
         return True
-    wanted = open_criteria(protocol, failed[batch.model])
+    wanted = open_criteria(plan.study.protocol, failed[batch.model])
     ids = {run.id for run in batch.runs}
     return any(s.criterion in wanted and ids & set(s.runs.get(batch.model, ())) for s in plan.sources)
 

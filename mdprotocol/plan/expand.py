@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from mdprotocol.contracts import Dynamics, ProbeMetric
+from mdprotocol.contracts import Dynamics, Metric, ProbeMetric
 from mdprotocol.plan.batches import batch_sizes
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.guards import blind_spots
 from mdprotocol.plan.itself import against_itself, is_reference
-from mdprotocol.plan.metrics import metrics_of, split_quantity
+from mdprotocol.plan.metrics import split_quantity
 from mdprotocol.plan.replicas import replicas_of
 from mdprotocol.plan.seeds import probe_seed, run_seed
 from mdprotocol.plan.select import named
@@ -18,7 +18,6 @@ from mdprotocol.plan.types import Probe, Run, RunSettings
 from mdprotocol.protocol.places import Path
 from mdprotocol.protocol.schema import REFERENCE, Criterion, Protocol, Simulation
 from mdprotocol.protocol.timesteps import expanded
-from mdprotocol.registry import Registry
 
 LARGE_TIMESTEP_FS = 2.0
 MAX_RUNS = 200_000
@@ -115,15 +114,18 @@ def _model_runs(protocol: Protocol, base: str, full: str, settings: RunSettings,
                 yield Run(model, system, full, kelvin, replica, seed, settings, "", stage=stage, base_simulation=base)
 
 
-def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
+def expand_probes(protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run]) -> tuple[Probe, ...]:
     """Every probe: model × system × probe metric that the protocol uses; with identity "".
 
     A model is probed on the systems that its runs use, or on all where it has no runs, and on those that a criterion on
     the metric names; with a metric that criteria use, on those systems only that one of these criteria keeps. A probe that
     needs a simulation of its system is planned for no system that is named and not run.
+
+    Args:
+        metrics: all that the protocol uses, by name.
+        runs: all runs of the protocol.
     """
-    metrics = {name: m for name, m in metrics_of(protocol, registry).items() if isinstance(m, ProbeMetric)}
-    runs = expand_runs(protocol) if metrics else ()
+    examining = {name: metric for name, metric in metrics.items() if isinstance(metric, ProbeMetric)}
     sizes, moves = batch_sizes(runs), dynamics_of(runs)
     running = {model for model, _ in sizes}
     return tuple(
@@ -139,7 +141,7 @@ def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
         )
         for model in protocol.models
         for system in protocol.systems
-        for name, metric in metrics.items()
+        for name, metric in examining.items()
         if (model, system) in sizes
         or model not in running
         or (system in systems_named(protocol, name) and not metric.needs_dynamics)

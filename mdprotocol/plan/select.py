@@ -1,4 +1,4 @@
-"""Which runs a criterion speaks about (`where`), and their cells (`per`). Shared by planning and judging.
+"""Which runs a criterion speaks about (`where`). Shared by planning and judging.
 
 What `where` names is a promise: every combination of its values (system × simulation × temperature) is measured. A
 combination that selects nothing is an error where a protocol is planned, and NOT MEASURED where it is judged.
@@ -106,13 +106,3 @@ def covered(items: Sequence[Run | Probe], criterion: Criterion, dims: Sequence[s
             return None
         kept = criterion.model_copy(update={"where": where})
     return kept
-
-
-def cells(items: Iterable[Item], criterion: Criterion) -> dict[tuple[tuple[str, Value], ...], list[Item]]:
-    """The items grouped into the criterion's cells, each named by its coordinates: model, then the dims of `per`."""
-    grouped: dict[tuple[tuple[str, Value], ...], list[Item]] = {}
-    for item in items:
-        where = item.coordinates
-        cell = tuple((dim, where[dim]) for dim in ("model", *criterion.per) if dim in where)
-        grouped.setdefault(cell, []).append(item)
-    return grouped

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mdprotocol.contracts import Dynamics, Integrator, Model, ProbeMetric, Structure
 from mdprotocol.protocol.schema import Equilibration, Guards
 from mdprotocol.units import FS_PER_PS
+
+if TYPE_CHECKING:
+    from mdprotocol.plan.study import Study
 
 Coordinate = str | float
 
@@ -173,14 +176,21 @@ class CriterionSource:
 class Plan:
     """Everything that will be done, known before the first step."""
 
-    runs: tuple[Run, ...]
-    probes: tuple[Probe, ...]
+    study: Study
     batches: tuple[Batch, ...]
     probe_batches: tuple[ProbeBatch, ...]
     structures: Mapping[str, Structure]
     sources: tuple[CriterionSource, ...]
     warnings: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        return self.study.runs
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        return self.study.probes
 
     @property
     def atom_steps(self) -> int:
