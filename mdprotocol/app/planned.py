@@ -28,9 +28,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mdprotocol.app.sources import Prepared
-from mdprotocol.contracts import Metric
 from mdprotocol.errors import StoreError
-from mdprotocol.plan import Plan, Probe, Run
+from mdprotocol.plan import Plan, Probe, Run, Study
 from mdprotocol.plan.contents import contents
 from mdprotocol.plan.identity import component_facts, hashed
 from mdprotocol.protocol import moved
@@ -321,9 +320,7 @@ def listed(lines: Sequence[str]) -> str:
 # -------------------------------------------------------------------------------------------------- what files must be
 
 
-def identified(
-    planned: Planned | None, prepared: Prepared, runs: Sequence[Run], probes: Sequence[Probe]
-) -> tuple[tuple[Run, ...], tuple[Probe, ...]]:
+def identified(planned: Planned | None, prepared: Prepared, study: Study) -> Study:
     """The same with the identities that the folder was planned with; UNKNOWN where it was not, or a file has changed since."""
     now = _contents(prepared)
     changed = {
@@ -342,9 +339,16 @@ def identified(
 
     known_runs, known_probes = (planned.runs, planned.probes) if planned else ({}, {})
     digests = planned.models if planned else {}
-    return (
-        tuple(replace(r, identity=identity(r, known_runs), model_digest=digests.get(r.model, "")) for r in runs),
-        tuple(replace(p, identity=identity(p, known_probes), model_digest=digests.get(p.model, "")) for p in probes),
+    return replace(
+        study,
+        runs=tuple(
+            replace(run, identity=identity(run, known_runs), model_digest=digests.get(run.model, ""))
+            for run in study.runs
+        ),
+        probes=tuple(
+            replace(probe, identity=identity(probe, known_probes), model_digest=digests.get(probe.model, ""))
+            for probe in study.probes
+        ),
     )
 
 
@@ -358,16 +362,14 @@ def _asks_reference(item: Run | Probe) -> bool:
     return item.settings.reference_every > 0 if isinstance(item, Run) else item.component.needs_reference
 
 
-def measured_for(
-    protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run], probes: Sequence[Probe]
-) -> str:
+def measured_for(study: Study) -> str:
     """Digest of all that measurements depend on: files by identity, metrics with their options, what labels are asked for."""
     return hashed(
         {
-            "runs": {run.id: run.identity for run in runs},
-            "probes": {probe.id: probe.identity for probe in probes},
-            "metrics": {name: component_facts(metric) for name, metric in metrics.items()},
-            "labels": _section(protocol, ("labels",)),
+            "runs": {run.id: run.identity for run in study.runs},
+            "probes": {probe.id: probe.identity for probe in study.probes},
+            "metrics": {name: component_facts(metric) for name, metric in study.metrics.items()},
+            "labels": _section(study.protocol, ("labels",)),
         }
     )
 

@@ -25,12 +25,12 @@ from mdprotocol.app.workers import Workers
 from mdprotocol.assess.selftest import Broken, Planted, Power, Seen, Trial, false_alarms, see
 from mdprotocol.contracts import TaskFailure, attempt
 from mdprotocol.errors import UsageError
-from mdprotocol.plan import Plan, make_plan, metrics_of
+from mdprotocol.plan import Plan, make_plan
 from mdprotocol.plan.covering import covering
 from mdprotocol.plan.identity import hashed
 from mdprotocol.protocol import dump
-from mdprotocol.protocol.checks import expanded_name
 from mdprotocol.protocol.schema import Criterion, Protocol
+from mdprotocol.protocol.timesteps import expanded
 from mdprotocol.report.selftest import render_selftest
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import Level
@@ -140,23 +140,16 @@ def left_out_criteria(protocol: Protocol) -> list[str]:
     """Criteria that the self-test leaves out: those that the protocol names, and those of simulations that are not run."""
     section = protocol.selftest
     paths = [path.split(".") for path, value in section.changes.items() if value is None]
-    gone = {name for kind, name, *rest in paths if kind == "simulations" and not rest}
+    left = {name for kind, name, *rest in paths if kind == "simulations" and not rest}
+    steps = {name: one.timestep_fs for name, one in protocol.simulations.items() if name in left}
+    gone = left | {full for name, step in steps.items() for full, _ in expanded(name, step)}
 
     def runs_nowhere(criterion: Criterion) -> bool:
         wanted = criterion.where.get("simulation")
         names = wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]
-        return bool(names) and all(_base_name(protocol, str(name)) in gone for name in names)
+        return bool(names) and all(str(name) in gone for name in names)
 
     return [name for name, c in protocol.criteria.items() if name in section.without or runs_nowhere(c)]
-
-
-def _base_name(protocol: Protocol, name: str) -> str:
-    """`timestep_1fs` -> `timestep`, the simulation that a list of time steps expands into it."""
-    for base, simulation in protocol.simulations.items():
-        steps = simulation.timestep_fs
-        if isinstance(steps, list) and name in {expanded_name(base, dt) for dt in steps}:
-            return base
-    return name
 
 
 def _exists(data: Mapping[str, Any], path: str) -> bool:
@@ -171,7 +164,6 @@ class _Bench:
     def __init__(self, prepared: Prepared, trials: Path, workers: Workers) -> None:
         self._prepared, self._trials, self._workers = prepared, trials, workers
         self._code = code_of_all(prepared.registry)
-        self._metrics = metrics_of(prepared.protocol, prepared.registry)
         self._registered = [cls.type_name() for cls in prepared.registry.classes("metrics")]
 
     def power(self, model: str, faults: Sequence[Fault], repetitions: int, sizes: bool) -> Power:
@@ -270,7 +262,7 @@ class _Bench:
         """The job, in a folder named by all that determines its end: what is found there is its own."""
         runs, probes = ([(item.id, item.identity) for item in items] for items in (plan.runs, plan.probes))
         folder = self._trials / hashed([name, runs, probes, dump(protocol), self._code])[:16]
-        return Job(name, plan, protocol, self._metrics, folder, change, donor)
+        return Job(name, plan, folder, change, donor)
 
 
 def _caught(one: Seen | Broken) -> bool:

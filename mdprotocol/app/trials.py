@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 from mdprotocol.app.resuming import pending
 from mdprotocol.assess import judge_models, measure
 from mdprotocol.assess.selftest import Trial
-from mdprotocol.contracts import Metric, TaskFailure, attempt
+from mdprotocol.contracts import TaskFailure, attempt
 from mdprotocol.engine import events, tasks
 from mdprotocol.errors import REFUSALS, StoreError
 from mdprotocol.modules import code_of, sha256
 from mdprotocol.plan import Plan, Probe, Run, total_steps
 from mdprotocol.plan.identity import LOCAL, hashed
 from mdprotocol.plan.types import Batch, ProbeBatch
-from mdprotocol.protocol.schema import Protocol
 from mdprotocol.registry import Registry
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import Outcome
@@ -44,8 +43,6 @@ class Job:
 
     name: str
     plan: Plan
-    protocol: Protocol
-    metrics: Mapping[str, Metric]
     folder: Path
     change: Change | None = None
     donor: Path | None = None
@@ -76,8 +73,7 @@ def carry_out(job: Job, emit: Callable[[Any], None]) -> Trial | tuple[TaskFailur
     if job.change is not None:
         folder.write_json(SPOILED, {})
         job.change.spoil(job.plan, folder)
-    measurements = measure(job.protocol, job.metrics, job.plan.runs, job.plan.probes, folder)
-    (verdict,) = judge_models(job.protocol, job.metrics, job.plan.runs, job.plan.probes, measurements)
+    (verdict,) = judge_models(job.plan.study, measure(job.plan.study, folder))
     trial = Trial.of(job.name, verdict)
     folder.write_json(TRIAL, dataclasses.asdict(trial))
     for part in ("runs", "probes") if not job.keep else ():

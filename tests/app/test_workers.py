@@ -17,7 +17,7 @@ from mdprotocol.app.workers import Workers, checked
 from mdprotocol.contracts import TaskFailure
 from mdprotocol.engine import tasks
 from mdprotocol.errors import PluginError
-from mdprotocol.plan import expand_probes
+from mdprotocol.plan import make_study
 from mdprotocol.plan.types import ProbeBatch
 
 SMOKE = Path(__file__).parents[2] / "protocols" / "smoke.yaml"
@@ -69,7 +69,7 @@ def test_what_a_worker_cannot_do_is_done_here() -> None:
 
 def test_probes_that_time_something_are_done_alone() -> None:
     prepared = prepare(Source(SMOKE))
-    probes = expand_probes(prepared.protocol, prepared.registry)
+    probes = make_study(prepared.protocol, prepared.registry).probes
     model = prepared.protocol.models["original"]
     timed, others = divided([ProbeBatch("original", model, probes, {}, "")])
     assert {p.metric for batch in timed for p in batch.probes} == {"inference_time", "resources", "usable_timestep"}

@@ -47,7 +47,7 @@ def test_a_stored_run_of_another_identity_is_not_trusted(world):
 
     made = world().fill(lambda run: 1.0)
     planned = [replace(run, identity="ff" * 32) for run in made.runs]
-    found = measure(made.protocol, made.metrics, planned, [], made.folder)
+    found = measure(replace(made.study, runs=tuple(planned), probes=()), made.folder)
     assert "not the planned one" in found.reading("level.mean", Place.of(planned[0])).reason
 
 
@@ -216,8 +216,8 @@ def test_measurements_read_back_say_the_same(world):
         for quantity in before.quantities:
             assert after.reading(quantity, Place.of(run)) == before.reading(quantity, Place.of(run))
     assert made.judge(after) == made.judge(before)
-    rows = tabulate(made.protocol, made.metrics, after)
-    assert repr(rows) == repr(tabulate(made.protocol, made.metrics, before))
+    rows = tabulate(made.study, after)
+    assert repr(rows) == repr(tabulate(made.study, before))
 
 
 def test_each_quantity_has_its_units_in_the_file(world):
@@ -243,7 +243,7 @@ def test_a_plan_that_the_measurements_do_not_cover_is_not_measured(world):
 
 def test_the_full_table_has_a_row_a_cell(world):
     made = world().fill(lambda run: run.temperature_K)
-    rows = [row for row in tabulate(made.protocol, made.metrics, made.measure()) if row.quantity == "level.mean"]
+    rows = [row for row in tabulate(made.study, made.measure()) if row.quantity == "level.mean"]
     assert [(row.where["system"], row.where["temperature"], row.value) for row in rows] == [
         ("water", 100.0, 100.0),
         ("water", 300.0, 300.0),
@@ -272,7 +272,7 @@ def test_who_measures_and_in_which_order_changes_nothing(world):
     for probe in made.probes[:1]:
         made.write_probe(probe, 0.5)
     here = made.measure()
-    there = measure(made.protocol, made.metrics, made.runs, made.probes, made.folder, elsewhere)
+    there = measure(made.study, made.folder, elsewhere)
     assert there.dataset.identical(here.dataset)
     assert list(there.dataset.variables) == list(here.dataset.variables)
     assert len({made.measure().reading("level.mean", Place.of(run)).reason for run in made.runs}) > 2
