@@ -7,7 +7,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -24,6 +24,7 @@ from mdprotocol.contracts import (
     Reference,
     Reporter,
     SystemSource,
+    properties,
 )
 from mdprotocol.errors import PluginError, asked_to_stop, in_words
 
@@ -198,11 +199,29 @@ def _check_class(item: object, base: type[Component], where: str) -> None:
     field = item.model_fields.get("type")
     if field is None or not isinstance(field.default, str):
         raise PluginError(f'{where}: {item.__name__} needs a field like `type: Literal["my_name"] = "my_name"`')
-    if issubclass(item, Metric) and not getattr(item, "quantities", None):
-        raise PluginError(f"{where}: {item.__name__} declares no `quantities`")
+    if issubclass(item, Metric):
+        _check_metric(item, f"{where}: {item.__name__}")
     missing = sorted(getattr(item, "__abstractmethods__", ()))
     if missing:
         raise PluginError(f"{where}: {item.__name__} does not define {', '.join(missing)}")
+
+
+def _check_metric(item: type[Metric], where: str) -> None:
+    if not getattr(item, "quantities", None):
+        raise PluginError(f"{where} declares no `quantities`")
+    _check_properties(item.tests, f"{where}, `tests`")
+    for sign in item.signs:
+        _check_properties((sign.breaks,), f"{where}, `signs`")
+        if sign.quantity not in item.quantities:
+            raise PluginError(
+                f"{where}, `signs`: it has no quantity '{sign.quantity}', only {', '.join(item.quantities)}"
+            )
+
+
+def _check_properties(declared: Iterable[object], where: str) -> None:
+    for one in declared:
+        if reason := properties.refusal(one):
+            raise PluginError(f"{where}: {reason}")
 
 
 def _add(entries: dict[str, dict[str, Registered]], new: Registered) -> None:

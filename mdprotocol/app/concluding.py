@@ -92,7 +92,7 @@ def conclude(
     left_out, known = skipped(folder), read_planned(folder)
     further, changed = further_runs(known, runs, folder), changed_criteria(known, protocol)
     verdicts = [
-        _completed(verdict, metrics, folder, left_out, further.get(verdict.model, ""), changed)
+        _completed(verdict, metrics, registry, folder, left_out, further.get(verdict.model, ""), changed)
         for verdict in judge_models(protocol, metrics, runs, probes, measurements)
     ]
     _keep_criteria(protocol, known, changed, folder)
@@ -129,6 +129,7 @@ def _open_run(folder: ResultsFolder, identities: Mapping[str, str], run: str) ->
 def _completed(
     verdict: ModelVerdict,
     metrics: Mapping[str, Metric],
+    registry: Registry,
     folder: ResultsFolder,
     left_out: Mapping[str, str],
     further: str,
@@ -137,7 +138,7 @@ def _completed(
     """The verdict with the causes of its failures, and with what the results folder says beside the measurements."""
     count = sum(run.split("/")[1:2] == [verdict.model] for run in left_out)
     notes = [f"{count} runs were not run: the verdict could no longer change"] if count else []
-    causes = causes_of(verdict, metrics, folder)
+    causes = causes_of(verdict, metrics, folder, registry)
     missing = verdict.runs_missing - count
     if missing > 0 and verdict.decision is Decision.APPROVED:
         reason = f"{missing} planned run{'s are' if missing > 1 else ' is'} missing"

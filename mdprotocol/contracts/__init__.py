@@ -31,12 +31,42 @@ from mdprotocol.contracts.metrics import (
     Values,
 )
 from mdprotocol.contracts.models import Evaluation, Evaluator, ForceField, Model, Reference
+from mdprotocol.contracts.properties import PROPERTIES, Property, Sign
 from mdprotocol.contracts.reports import Figure, Report, Reporter, RunRow
+from mdprotocol.contracts.roles import Role
 from mdprotocol.contracts.structures import Structure, SystemSource, Topology
 
 __all__ = [
-    "ComparisonMetric", "Component", "Dynamics", "Evaluation", "Evaluator", "Executor", "Figure", "ForceField",
-    "Integrator", "MDState", "Metric", "Model", "Pool", "ProbeMetric", "Propagate", "Quantity", "RandomStreams",
-    "Reference", "ReplicaComparison", "Report", "Reporter", "RunRow", "Staff", "Structure", "Subject", "SystemSource",
-    "Topology", "Values",
+    "PROPERTIES",
+    "ComparisonMetric",
+    "Component",
+    "Dynamics",
+    "Evaluation",
+    "Evaluator",
+    "Executor",
+    "Figure",
+    "ForceField",
+    "Integrator",
+    "MDState",
+    "Metric",
+    "Model",
+    "Pool",
+    "ProbeMetric",
+    "Propagate",
+    "Property",
+    "Quantity",
+    "RandomStreams",
+    "Reference",
+    "ReplicaComparison",
+    "Report",
+    "Reporter",
+    "Role",
+    "RunRow",
+    "Sign",
+    "Staff",
+    "Structure",
+    "Subject",
+    "SystemSource",
+    "Topology",
+    "Values",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from mdprotocol.api import (
     Quantity,
     Subject,
     Values,
+    properties,
 )
 from mdprotocol_plugins.metrics._geometries import or_reason, refuse_failed
 from mdprotocol_plugins.metrics._moving import constant_energy, middle_temperature, start_temperature
@@ -61,6 +62,7 @@ class UsableTimestep(ProbeMetric):
     needs_dynamics: ClassVar = True
     alone: ClassVar = True
     needs: ClassVar = frozenset({"timestep", "drift", "drift_error", "scatter", "shift", "stretch", "step_time"})
+    tests: ClassVar = frozenset({properties.TIMESTEP, properties.COST})
     quantities: ClassVar = {
         "largest_fs": Quantity("fs", "largest time step at which energy and structure hold", "min"),
         "ns_per_day": Quantity("ns/day", "simulated time a day at the largest time step that holds", "min"),
