@@ -16,8 +16,10 @@ import pluggy
 
 from mdprotocol import hookspecs
 from mdprotocol.contracts import (
+    PLANTABLE,
     Component,
     Executor,
+    Fault,
     Integrator,
     Metric,
     Model,
@@ -37,6 +39,7 @@ KINDS: Mapping[str, type[Component]] = MappingProxyType(
         "metrics": Metric,
         "reporters": Reporter,
         "executors": Executor,
+        "faults": Fault,
     }
 )
 """Kind -> base class. The hook of a kind is `mdprotocol_<kind>`."""
@@ -201,6 +204,8 @@ def _check_class(item: object, base: type[Component], where: str) -> None:
         raise PluginError(f'{where}: {item.__name__} needs a field like `type: Literal["my_name"] = "my_name"`')
     if issubclass(item, Metric):
         _check_metric(item, f"{where}: {item.__name__}")
+    if issubclass(item, Fault):
+        _check_fault(item, f"{where}: {item.__name__}")
     missing = sorted(getattr(item, "__abstractmethods__", ()))
     if missing:
         raise PluginError(f"{where}: {item.__name__} does not define {', '.join(missing)}")
@@ -216,6 +221,20 @@ def _check_metric(item: type[Metric], where: str) -> None:
             raise PluginError(
                 f"{where}, `signs`: it has no quantity '{sign.quantity}', only {', '.join(item.quantities)}"
             )
+
+
+def _check_fault(item: type[Fault], where: str) -> None:
+    if not issubclass(item, PLANTABLE):
+        bases = ", ".join(base.__name__ for base in PLANTABLE)
+        raise PluginError(f"{where} has none of the bases that say what a fault changes: {bases}")
+    if not getattr(item, "breaks", None):
+        raise PluginError(f"{where} declares no property that it `breaks`")
+    _check_properties(item.breaks, f"{where}, `breaks`")
+    required = [name for name, info in item.model_fields.items() if info.is_required()]
+    if required:
+        raise PluginError(f"{where} needs a default for {', '.join(required)}")
+    if item.sized is not None and item.sized.option not in item.model_fields:
+        raise PluginError(f"{where}, `sized`: it has no option '{item.sized.option}'")
 
 
 def _check_properties(declared: Iterable[object], where: str) -> None:

@@ -19,16 +19,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mdprotocol.app.resuming import pending
 from mdprotocol.app.running import EventHandler
 from mdprotocol.app.sources import Prepared, Source, prepare
 from mdprotocol.app.workers import executor_named
 from mdprotocol.assess import judge_models, measure
-from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms, see
-from mdprotocol.contracts import Metric
+from mdprotocol.assess.selftest import Power, Seen, Trial, expected_of, false_alarms, see
+from mdprotocol.contracts import Fault, Metric
 from mdprotocol.errors import StoreError, UsageError, asked_to_stop
+from mdprotocol.faults.catalogue import chosen
+from mdprotocol.faults.planting import plant
+from mdprotocol.faults.spoiling import spoil
 from mdprotocol.plan import Plan, Probe, Run, make_plan, metrics_of, total_steps
 from mdprotocol.plan.covering import covering
 from mdprotocol.plan.identity import hashed
@@ -38,9 +41,6 @@ from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.report.selftest import render_selftest
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import Level, Outcome
-
-if TYPE_CHECKING:
-    from mdprotocol.faults import Change, Fault
 
 TRIALS, TRIAL, SPOILED = "trials", "trial.json", "spoiled.json"
 """Folder of trials; in each, what it found, and a mark that its files are about to be changed by its fault."""
@@ -71,7 +71,7 @@ class Job:
     protocol: Protocol
     metrics: Mapping[str, Metric]
     folder: Path
-    change: Change | None = None
+    fault: Fault | None = None
     donor: Path | None = None
     """Folder of a trial whose files may be taken over."""
     keep: bool = False
@@ -97,12 +97,12 @@ def selftest(
         sizes: also look for the smallest size of each fault that is caught.
         oracle: also plant them in an analytic model that is sound by construction, on the systems that it can hold.
     """
-    from mdprotocol.faults import ORACLE, chosen  # imports torch
+    from mdprotocol.faults.oracle import NAME as ORACLE  # imports torch
 
     started = time.time()
     prepared = smaller(source)
     protocol = prepared.protocol
-    planted = chosen(faults, dict(protocol.selftest.sizes))
+    planted = chosen(prepared.registry, faults, protocol.selftest.sizes)
     repetitions = protocol.selftest.sound if sound is None else sound
     folder = ResultsFolder(output or Path("results") / protocol.name / "selftest")
     with folder.locked():
@@ -186,7 +186,8 @@ class _Bench:
         self._prepared, self._trials, self._on_event = prepared, trials, on_event
         self._code = _code()
         self._metrics = metrics_of(prepared.protocol, prepared.registry)
-        self._registered = [cls.type_name() for cls in prepared.registry.classes("metrics")]
+        metrics = [entry.component for entry in prepared.registry.entries["metrics"].values()]
+        self._tests = {cls.type_name(): cls.tests for cls in metrics if issubclass(cls, Metric)}
 
     def power(self, model: str, faults: Sequence[Fault], repetitions: int, sizes: bool) -> Power:
         """All trials with one model."""
@@ -207,7 +208,7 @@ class _Bench:
         if model in protocol.models:
             alone = protocol.model_copy(update={"models": {model: protocol.models[model]}})
             return covering(alone, self._prepared.registry)
-        from mdprotocol.faults import oracle_protocol
+        from mdprotocol.faults.oracle import oracle_protocol
 
         built = {name: source.build(name, self._prepared.base) for name, source in protocol.systems.items()}
         found = oracle_protocol(protocol, built)
@@ -220,10 +221,10 @@ class _Bench:
     def _faults(
         self, protocol: Protocol, plan: Plan, faults: Sequence[Fault], first: Job, baseline: Trial
     ) -> list[Seen]:
-        jobs = [self._job(protocol, fault.label, fault.planned(plan), fault.change(), first.folder) for fault in faults]
+        jobs = [self._job(protocol, fault.label, plant(fault, plan), fault, first.folder) for fault in faults]
         trials = self._run(jobs)
         return [
-            see(protocol, facts(fault), baseline, trial, self._registered)
+            see(protocol, expected_of(fault, self._tests), baseline, trial, self._tests)
             for fault, trial in zip(faults, trials, strict=True)
         ]
 
@@ -237,19 +238,23 @@ class _Bench:
         seen: Sequence[Seen],
     ) -> list[Seen]:
         """The smallest size down to which every size tried was caught, where the listed one was."""
-        wanted = [fault for fault, one in zip(faults, seen, strict=True) if fault.scalable and one.caught]
-        tried = [replace(f, size=f.size * share) for f in wanted for share in SHARES if f.size is not None]
+        wanted = [
+            fault
+            for fault, one in zip(faults, seen, strict=True)
+            if fault.sized and fault.sized.scalable and one.caught
+        ]
+        tried = [f.of_size(f.size * share) for f in wanted for share in SHARES if f.size is not None]
         found = {
             (one.fault.name, one.fault.size): one.caught for one in self._faults(protocol, plan, tried, first, baseline)
         }
         least: dict[str, float] = {}
         for fault in wanted:
             assert fault.size is not None
-            least[fault.name] = fault.size
+            least[fault.type] = fault.size
             for share in SHARES:
-                if not found[(fault.name, fault.size * share)]:
+                if not found[(fault.type, fault.size * share)]:
                     break
-                least[fault.name] = fault.size * share
+                least[fault.type] = fault.size * share
         return [replace(one, smallest=least.get(one.fault.name)) for one in seen]
 
     # --------------------------------------------------------------------------------------------------------- jobs
@@ -264,12 +269,12 @@ class _Bench:
         return self._job(other, f"{model}: without a fault, seed {other.seed}", self._plan(other))
 
     def _job(
-        self, protocol: Protocol, name: str, plan: Plan, change: Change | None = None, donor: Path | None = None
+        self, protocol: Protocol, name: str, plan: Plan, fault: Fault | None = None, donor: Path | None = None
     ) -> Job:
         """The job, in a folder named by all that determines its end: what is found there is its own."""
         runs, probes = ([(item.id, item.identity) for item in items] for items in (plan.runs, plan.probes))
         folder = self._trials / hashed([name, runs, probes, dump(protocol), self._code])[:16]
-        return Job(name, plan, protocol, self._metrics, folder, change, donor)
+        return Job(name, plan, protocol, self._metrics, folder, fault, donor)
 
     def _run(self, jobs: Sequence[Job]) -> list[Trial]:
         """Trials in the order of the jobs."""
@@ -294,11 +299,6 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def facts(fault: Fault) -> Planted:
-    """A fault in words and numbers."""
-    return Planted(fault.name, fault.what, fault.size, fault.units, fault.seen_by)
-
-
 # ------------------------------------------------------------------------------------------------------- in a worker
 
 
@@ -316,9 +316,9 @@ def carry_out(job: Job, emit: EventHandler) -> Trial:
     steps = sum(total_steps(batch.settings) for batch in job.plan.batches)
     emit(events.BatchStarted(job.name, len(job.plan.runs), 0, steps, 0.0))
     _simulate(job, folder)
-    if job.change is not None:
+    if job.fault is not None:
         folder.write_json(SPOILED, {})
-        job.change.spoil(job.plan, folder)
+        spoil(job.fault, job.plan, folder)
     measurements = measure(job.protocol, job.metrics, job.plan.runs, job.plan.probes, folder)
     (verdict,) = judge_models(job.protocol, job.metrics, job.plan.runs, job.plan.probes, measurements)
     trial = Trial.of(job.name, verdict)
@@ -353,7 +353,7 @@ def _simulate(job: Job, folder: ResultsFolder) -> None:
         except StoreError:
             raise
         except BaseException as error:
-            if job.change is None or asked_to_stop(error):
+            if job.fault is None or asked_to_stop(error):
                 raise
 
 

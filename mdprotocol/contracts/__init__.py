@@ -9,6 +9,7 @@
     ProbeMetric        probe(), measure()                   numbers from a short calculation on the model itself
     Reporter           render(report)    -> files           one kind of output
     Executor           execute(tasks)    -> results         where and how tasks run
+    Fault              (contracts/faults: a verb for each kind)    an error that a self-test plants
 
 A component's `type` is a `Literal` with its name in the protocol; field names carry their units (`timestep_fs`); the
 first line of the docstring is its summary in `mdprotocol plugins` and in the JSON schema. Torch is imported by no
@@ -17,6 +18,17 @@ module here: judging and reporting work without it.
 
 from mdprotocol.contracts.base import Component
 from mdprotocol.contracts.executors import Executor, Staff
+from mdprotocol.contracts.faults import (
+    PLANTABLE,
+    Fault,
+    LabelFault,
+    ModelFault,
+    MotionFault,
+    RecordFault,
+    Size,
+    SkippedFault,
+    SystemFault,
+)
 from mdprotocol.contracts.integrators import Integrator, MDState, RandomStreams
 from mdprotocol.contracts.metrics import (
     ComparisonMetric,
@@ -37,6 +49,7 @@ from mdprotocol.contracts.roles import Role
 from mdprotocol.contracts.structures import Structure, SystemSource, Topology
 
 __all__ = [
+    "PLANTABLE",
     "PROPERTIES",
     "ComparisonMetric",
     "Component",
@@ -44,18 +57,23 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "Executor",
+    "Fault",
     "Figure",
     "ForceField",
     "Integrator",
+    "LabelFault",
     "MDState",
     "Metric",
     "Model",
+    "ModelFault",
+    "MotionFault",
     "Pool",
     "ProbeMetric",
     "Propagate",
     "Property",
     "Quantity",
     "RandomStreams",
+    "RecordFault",
     "Reference",
     "ReplicaComparison",
     "Report",
@@ -63,9 +81,12 @@ __all__ = [
     "Role",
     "RunRow",
     "Sign",
+    "Size",
+    "SkippedFault",
     "Staff",
     "Structure",
     "Subject",
+    "SystemFault",
     "SystemSource",
     "Topology",
     "Values",

@@ -1,6 +1,7 @@
 """Metrics: numbers from trajectories, from pairs of trajectories, and from short probes of the model itself."""
 
 from mdprotocol.api import Metric, hookimpl
+from mdprotocol_plugins.faults import mdprotocol_faults  # noqa: F401 - until it is an entry point of its own
 from mdprotocol_plugins.metrics.angles import Angles
 from mdprotocol_plugins.metrics.beyond_elements import BeyondElements
 from mdprotocol_plugins.metrics.bond_lengths import BondLengths

@@ -28,7 +28,7 @@ def trial(decision: str = "REJECTED", **outcomes: Outcome) -> Trial:
 
 
 def fault(*seen_by: str) -> Planted:
-    return Planted("fault", "something is wrong", 0.1, "eV", seen_by)
+    return Planted("fault", "something is wrong", 0.1, "eV", seen_by, by_any=not seen_by)
 
 
 def seen(faulty: Trial, *seen_by: str, baseline: Trial = SOUND, registered: tuple[str, ...] = ()) -> Seen:
