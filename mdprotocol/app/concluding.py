@@ -104,6 +104,7 @@ def conclude(
         provenance=read_provenance(folder),
         open_run=functools.partial(_open_run, folder, {run.id: run.identity for run in runs}),
         spread=workers.map if workers is not None and workers.stay else None,
+        metrics=metrics.values(),
     )
     written: dict[str, str] = {}
     found = [_written(reporter, content, folder, written) for reporter in reporters_of(protocol, registry)]
