@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mdprotocol.contracts import Metric, Model, Structure
+from mdprotocol.contracts.properties import STABILITY
 from mdprotocol.errors import MDProtocolError, UsageError, asked_to_stop, told
 from mdprotocol.plan.batches import make_batches, make_probe_batches
 from mdprotocol.plan.expand import expand_probes, expand_runs
@@ -24,7 +25,7 @@ from mdprotocol.plan.identity import (
 )
 from mdprotocol.plan.itself import is_reference
 from mdprotocol.plan.metrics import metrics_of
-from mdprotocol.plan.sources import STABILITY, sources_of, warn_failures, warn_untouched
+from mdprotocol.plan.sources import sources_of, warn_failures, warn_untouched
 from mdprotocol.plan.structures import sound_structure
 from mdprotocol.plan.twice import find_equal_runs, find_pooled_twice
 from mdprotocol.plan.types import Plan, Probe, Run
@@ -58,7 +59,7 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     probes = expand_probes(protocol, registry)
     _inspect(models, base, structures, (*runs, *probes), findings)
     sources = sources_of(protocol, metrics, runs, probes, findings)
-    if STABILITY in registry.names("metrics"):
+    if any(STABILITY in cls.tests for cls in registry.classes("metrics") if issubclass(cls, Metric)):
         warn_failures(protocol, metrics, runs, findings)
         warn_untouched(protocol, runs, findings)
     findings.raise_problems()

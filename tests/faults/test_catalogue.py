@@ -110,3 +110,8 @@ def test_faults_are_chosen_by_name_and_size() -> None:
         chosen(REGISTRY, ["curi"])
     with pytest.raises(UsageError, match="has no size"):
         chosen(REGISTRY, None, {"euler": 2.0})
+
+
+def test_a_size_that_a_fault_cannot_have_is_an_error() -> None:
+    with pytest.raises(UsageError, match=r"'jump' cannot have the size -1: .*greater than 0"):
+        chosen(REGISTRY, ["jump"], {"jump": -1.0})
