@@ -17,12 +17,14 @@ import pluggy
 from mdprotocol import hookspecs
 from mdprotocol.contracts import (
     PLANTABLE,
+    PROPERTIES,
     Component,
     Executor,
     Fault,
     Integrator,
     Metric,
     Model,
+    Property,
     Reference,
     Reporter,
     SystemSource,
@@ -75,6 +77,17 @@ class Registry:
     def __iter__(self) -> Iterator[Registered]:
         for kind in self.entries:
             yield from (self.entries[kind][name] for name in sorted(self.entries[kind]))
+
+    def properties(self) -> tuple[Property, ...]:
+        """The list of properties, and behind it those that plugins have added."""
+        found: dict[Property, None] = dict.fromkeys(PROPERTIES)
+        for entry in self:
+            if issubclass(entry.component, Metric):
+                found |= dict.fromkeys(entry.component.tests)
+            elif issubclass(entry.component, Fault):
+                found |= dict.fromkeys(entry.component.breaks)
+        own = sorted(found.keys() - set(PROPERTIES), key=lambda one: one.name)
+        return (*PROPERTIES, *own)
 
     def origins(self) -> tuple[str, ...]:
         """The plugins that brought something, sorted."""

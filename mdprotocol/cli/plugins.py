@@ -1,4 +1,4 @@
-"""mdprotocol plugins: every registered component with its origin, options and units."""
+"""mdprotocol plugins: every registered component with its origin, options and units, and the list of properties."""
 
 from __future__ import annotations
 
@@ -77,3 +77,6 @@ def _lines(registry: Registry) -> Iterator[str]:
                 yield f"    {verb:<7} {', '.join(facts[verb])}"
         for name, quantity in facts.get("quantities", {}).items():
             yield f"    gives   {entry.name}.{name} [{quantity['units']}]  {quantity['meaning']}"
+    yield "properties"
+    for found in registry.properties():
+        yield f"  {found.name:<20} {found.meaning}"

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from mdprotocol.api import Evaluation, Evaluator, ForceField, ModelFault, Topology
+from pydantic import Field
+
+from mdprotocol.api import Evaluation, Evaluator, ForceField, ModelFault, Topology, properties
 
 if TYPE_CHECKING:
     import torch
 
+NO_GRADIENT = frozenset({properties.CONSERVATIVE, properties.CONSERVATION})
+"""Forces that are not minus the gradient of the energy."""
+Positive = Annotated[float, Field(gt=0)]
 Spoil = Callable[["torch.Tensor", Evaluation], Evaluation]
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
 
 from mdprotocol.api import (
     BOHR_A,
@@ -20,15 +19,13 @@ from mdprotocol.api import (
     Topology,
     properties,
 )
-from mdprotocol_plugins.faults._answer import Spoil, WrongAnswer
+from mdprotocol_plugins.faults._answer import NO_GRADIENT, Positive, Spoil, WrongAnswer
 
 if TYPE_CHECKING:
     import torch
 
 KCAL_MOL_EV = 0.0433641153
 """1 kcal/mol in eV (4184 J/mol over N_A e)."""
-NO_GRADIENT = frozenset({properties.CONSERVATIVE, properties.CONSERVATION})
-"""Forces that are not minus the gradient of the energy."""
 OTHER_SCALE = frozenset(
     {
         properties.LANDSCAPE,
@@ -40,8 +37,6 @@ OTHER_SCALE = frozenset(
     }
 )
 """Another landscape, so steep or so flat that the dynamics differs too."""
-
-Positive = Annotated[float, Field(gt=0)]
 
 
 class ScaledForces(WrongAnswer):

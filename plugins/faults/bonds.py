@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
 
 from mdprotocol.api import Evaluation, Evaluator, ForceField, ModelFault, Size, Topology, add_gradient, properties
-from mdprotocol_plugins.faults._answer import Spoil, WrongAnswer
+from mdprotocol_plugins.faults._answer import Positive, Spoil, WrongAnswer
 
 if TYPE_CHECKING:
     import torch
-
-Positive = Annotated[float, Field(gt=0)]
 
 
 class BondShift(ModelFault):

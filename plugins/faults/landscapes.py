@@ -14,7 +14,7 @@ from ase.data import covalent_radii
 from pydantic import Field
 
 from mdprotocol.api import CopyPairs, Evaluation, Size, Topology, add_gradient, properties
-from mdprotocol_plugins.faults._answer import Spoil, WrongAnswer
+from mdprotocol_plugins.faults._answer import NO_GRADIENT, Positive, Spoil, WrongAnswer
 
 if TYPE_CHECKING:
     import torch
@@ -24,10 +24,6 @@ WALL_SHARE = 0.75
 NEAR_A = 1.5
 TIP = 1e-4
 """How round the tip is, as usual in such networks: next to nothing."""
-NO_GRADIENT = frozenset({properties.CONSERVATIVE, properties.CONSERVATION})
-"""Forces that are not minus the gradient of the energy."""
-
-Positive = Annotated[float, Field(gt=0)]
 
 
 class Jump(WrongAnswer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -74,3 +75,10 @@ def test_a_plugin_that_declares_what_is_no_property_is_refused(
     monkeypatch.setattr("mdprotocol_plugins.metrics.mdprotocol_metrics", mdprotocol_metrics)
     with pytest.raises(PluginError, match=said):
         build_registry()
+
+
+def test_a_plugin_adds_a_property_by_using_one() -> None:
+    own = str(Path(__file__).parents[1] / "faults" / "third_party.py")
+    found = build_registry([own]).properties()
+    assert found[:-1] == PROPERTIES == build_registry().properties()
+    assert found[-1].name == "evenness"
