@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from mdprotocol.assess.selftest import Planted, Power, Trial, false_alarms, see
 from mdprotocol.protocol.schema import Criterion, Protocol, SelfTest
@@ -47,3 +48,13 @@ def test_the_data_are_there_too_and_equal_input_gives_equal_bytes() -> None:
     assert (model["met"], model["as_expected"], model["sound"]["repetitions"]) == (False, 1, 20)
     assert model["faults"][0]["outcomes"] == {"speed": "PASS", "forces": "FAIL"}
     assert render_selftest(protocol, [power], 61.0) == files
+
+
+def test_a_fault_that_no_metric_is_there_for_says_so() -> None:
+    protocol, power = _power()
+    sound = power.baseline
+    odd = Planted("odd", "something else", None, "", (), ("polarisation",))
+    missed = see(protocol, odd, sound, Trial("odd", "REJECTED", {"speed": PASS, "forces": FAIL}), ("force_error",))
+    assert (missed.caught, missed.as_expected) == (True, False)
+    text = render_selftest(protocol, [replace(power, faults=(missed,))], 1.0)["selftest.md"].decode()
+    assert "- `odd`: it breaks polarisation, which no metric tests." in text
