@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mdprotocol.assess.measurements import Measurements
-from mdprotocol.assess.places import Place
 from mdprotocol.plan import Condition, Run, Study, select
 from mdprotocol.protocol.schema import Criterion
 from mdprotocol.verdicts import Level
@@ -85,7 +84,7 @@ def failed_runs(study: Study, model: str, measurements: Measurements) -> FailedR
     """The failed runs of one model behind each criterion."""
     criteria, runs = study.protocol.criteria, study.runs_of(model)
     drawn = {name: tuple(run.id for run in study.drawn_on(name, model)) for name in criteria}
-    failed = frozenset(run.id for run in runs if measurements.run_outcomes.get(Place.of(run)) == "failed")
+    failed = frozenset(run.id for run in runs if measurements.outcomes.get(run.id) == "failed")
     must = tuple(study.of_level(Level.MUST))
     if not any(drawn[name] for name in must):
         drawn |= {name: tuple(run.id for run in _of_systems(criteria[name], runs)) for name in must}

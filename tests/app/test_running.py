@@ -68,10 +68,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def ran(tmp_path: Path) -> Run:
     """Run the protocol, with other sections perhaps, into the folder R."""
 
-    def make(options: RunOptions = RunOptions(), **sections: Any) -> Finished:
+    def make(options: RunOptions | None = None, **sections: Any) -> Finished:
         path = tmp_path / "once.yaml"
         path.write_text(yaml.safe_dump({**PROTOCOL, **sections}))
-        return run(Source(path), tmp_path / "R", "", lambda event: None, options)
+        return run(Source(path), tmp_path / "R", "", lambda event: None, options or RunOptions())
 
     return make
 
@@ -82,7 +82,7 @@ def test_a_run_expands_and_judges_once(ran: Run, counted: Counter[str]) -> None:
     assert "still" in {result.name for result in finished.verdicts[0].criteria if result.outcome == "FAIL"}
     assert counted == ONE_EACH
     ran()
-    assert counted == {name: 2 for name in ONE_EACH}, "running again is another run"
+    assert counted == dict.fromkeys(ONE_EACH, 2), "running again is another run"
 
 
 def test_judging_and_reporting_expand_and_judge_once(ran: Run, counted: Counter[str], tmp_path: Path) -> None:
