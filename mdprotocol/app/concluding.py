@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from mdprotocol.app.planned import (
     read_planned,
 )
 from mdprotocol.app.sources import Prepared
-from mdprotocol.app.stopping import skipped
+from mdprotocol.app.stopping import excused, skipped
 from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, tabulate, to_dataset
 from mdprotocol.contracts import Metric, Report, Reporter, RunRow
@@ -98,7 +98,14 @@ def conclude(
     left_out, known = skipped(folder), read_planned(folder)
     further, changed = further_runs(known, runs, folder), changed_criteria(known, protocol)
     verdicts = [
-        _completed(verdict, study.metrics, folder, left_out, further.get(verdict.model, ""), changed)
+        _completed(
+            verdict,
+            study.metrics,
+            folder,
+            excused(study, verdict, left_out),
+            further.get(verdict.model, ""),
+            changed,
+        )
         for verdict in verdicts
     ]
     _keep_criteria(protocol, known, changed, folder)
@@ -136,12 +143,12 @@ def _completed(
     verdict: ModelVerdict,
     metrics: Mapping[str, Metric],
     folder: ResultsFolder,
-    left_out: Mapping[str, str],
+    excused: Collection[str],
     further: str,
     changed: tuple[str, ...],
 ) -> ModelVerdict:
     """The verdict with the causes of its failures, and with what the results folder says beside the measurements."""
-    count = sum(run.split("/")[1:2] == [verdict.model] for run in left_out)
+    count = len(excused)
     notes = [f"{count} runs were not run: the verdict could no longer change"] if count else []
     causes = causes_of(verdict, metrics, folder)
     missing = verdict.runs_missing - count

@@ -10,10 +10,10 @@ from typing import Any
 from mdprotocol.app.sources import Prepared
 from mdprotocol.app.workers import Workers
 from mdprotocol.assess.diagnose import NO_PHYSICS, OF_ITS_OWN, PROBES, against_reference, diagnose, rows_of
-from mdprotocol.contracts import Metric, ProbeMetric
+from mdprotocol.contracts import Metric, ProbeMetric, TaskFailure
 from mdprotocol.engine import tasks
 from mdprotocol.engine.events import ProbeFinished
-from mdprotocol.errors import StoreError, in_words
+from mdprotocol.errors import StoreError
 from mdprotocol.plan import Plan
 from mdprotocol.plan.followup import FollowUp, Rerun
 from mdprotocol.plan.metrics import split_quantity
@@ -41,11 +41,9 @@ def follow_up(
     wanted = [_task(verdict, prepared, plan, folder, SECONDS / len(failing)) for verdict in failing]
     wanted = [task for task in wanted if task.structures and _stored(folder, task.path) != task.subject]
     jobs = [(task, folder.root) for task in wanted]
-    for result in workers.beside(tasks.follow_up, jobs) if jobs else ():
-        if isinstance(result, BaseException):  # whatever goes wrong here, the verdict stands without a cause
-            place = getattr(result, "task", None)
-            name = "" if place is None else f"{wanted[place].model} "
-            on_event(ProbeFinished(f"{name}diagnosis", problem=in_words(result)))
+    for place, result in workers.beside(tasks.follow_up, jobs) if jobs else ():
+        if isinstance(result, TaskFailure):  # whatever goes wrong here, the verdict needs no cause
+            on_event(ProbeFinished(f"{wanted[place].model} diagnosis", problem=str(result)))
 
 
 def causes_of(verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: ResultsFolder) -> list[Diagnosis]:

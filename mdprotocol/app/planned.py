@@ -106,10 +106,11 @@ def write_planned(prepared: Prepared, plan: Plan, folder: ResultsFolder, others:
         others: folders from which finished runs may be taken over, with the criteria that stood when they were made.
     """
     before = read_planned(folder) or Planned(protocol={})
-    sources = [before, *filter(None, map(_readable, others))]
+    donors = [(other, _readable(other)) for other in others]
+    sources = [before, *(planned for _, planned in donors if planned is not None)]
     now = judged_sections(prepared.protocol)
     items: tuple[Run | Probe, ...] = (*plan.probes, *plan.runs)
-    made_for = dict(_made_for(items, folder, sources, hashed(now)))
+    made_for = dict(_made_for(items, folder, before, donors, hashed(now)))
     sets = {digest: found for source in reversed(sources) for digest, found in source.criteria.items()}
     planned = Planned(
         protocol=_section(_moved(prepared, folder), DATA),
@@ -135,12 +136,15 @@ def _readable(folder: ResultsFolder) -> Planned | None:
 
 
 def _made_for(
-    items: Iterable[Run | Probe], folder: ResultsFolder, sources: Sequence[Planned], now: str
+    items: Iterable[Run | Probe],
+    folder: ResultsFolder,
+    own: Planned,
+    donors: Sequence[tuple[ResultsFolder, Planned | None]],
+    now: str,
 ) -> Iterator[tuple[str, str]]:
     """Identity -> digest of the criteria that stood when it was made; empty where that is not known."""
     work = folder.path("work")
     begun = work.is_dir() and any(work.iterdir())
-    own, *others = sources
     for item in items:
         if item.model == REFERENCE:
             continue
@@ -150,8 +154,16 @@ def _made_for(
         elif there:
             yield item.identity, ""
         else:
-            taken = [other.made_for.get(item.identity, "") for other in others if item.identity in other.runs.values()]
+            holding = [planned for other, planned in donors if _holds(other, item)]
+            taken = [planned.made_for.get(item.identity, "") if planned else "" for planned in holding]
             yield item.identity, taken[0] if taken else now
+
+
+def _holds(folder: ResultsFolder, item: Run | Probe) -> bool:
+    """Whether a folder has this very run, which may then be taken over; probes never are."""
+    with contextlib.suppress(StoreError):  # its path leads out of the folder
+        return isinstance(item, Run) and folder.identity(item.path) == item.identity
+    return False
 
 
 def _condition(item: Run | Probe) -> str:

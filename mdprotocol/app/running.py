@@ -22,6 +22,7 @@ from mdprotocol.app.stopping import none_skipped, simulate_while_open
 from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, judge_models, measure
 from mdprotocol.assess.measuring import Part, measure_part
+from mdprotocol.contracts import TaskFailure
 from mdprotocol.engine import tasks
 from mdprotocol.engine.events import Notice, TaskFailed
 from mdprotocol.errors import UsageError
@@ -235,14 +236,12 @@ def _simulate(
     workers.start(len(batches) + len(probes))
     timed, others = divided(probes) if workers.stay else (list(probes), [])
 
-    def execute(how: Callable[..., Iterator[Any]], items: Sequence[Batch | ProbeBatch]) -> None:
+    def execute(how: Callable[..., Iterator[tuple[int, Any]]], items: Sequence[Batch | ProbeBatch]) -> None:
         forget_problems(folder, items)
         jobs = [(item, folder.root) for item in items]
-        for result in how(tasks.compute, jobs) if jobs else ():
-            if isinstance(result, BaseException):
-                lost = getattr(result, "task", None)
-                for item in items if lost is None else [items[lost]]:
-                    keep_problem(folder, item, result)
+        for place, result in how(tasks.compute, jobs) if jobs else ():
+            if isinstance(result, TaskFailure):
+                keep_problem(folder, items[place], result)
                 on_event(TaskFailed.of(result))
 
     simulate = functools.partial(execute, workers.execute)

@@ -6,9 +6,10 @@ a mean is not, because the correction for many cells grows with the cells that a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from mdprotocol.assess import judge_models, measure
+from mdprotocol.assess.failed_runs import runs_behind
 from mdprotocol.errors import StoreError
 from mdprotocol.plan import Plan, Study
 from mdprotocol.plan.estimate import batch_seconds
@@ -16,7 +17,7 @@ from mdprotocol.plan.metrics import quantity_of, split_quantity
 from mdprotocol.plan.types import Batch
 from mdprotocol.protocol.schema import REFERENCE, Protocol
 from mdprotocol.store import ResultsFolder
-from mdprotocol.verdicts import Level, Outcome
+from mdprotocol.verdicts import Level, ModelVerdict, Outcome
 
 FILE = "skipped.json"
 GROWING = ("total", "max")
@@ -37,9 +38,10 @@ def simulate_while_open(
         at_once: batches between two looks, enough to keep all workers busy.
     """
     queue, skipped = sorted(batches, key=batch_seconds), dict[str, str]()
+    behind = {model: runs_behind(plan.study, model) for model in plan.study.protocol.models}
     while queue:
-        failed = {model: final_failures(plan.study, folder, model) for model in plan.study.protocol.models}
-        for batch in [batch for batch in queue if not matters(batch, plan, failed)]:
+        failed = {model: final_failures(plan.study, folder, model) for model in behind}
+        for batch in [batch for batch in queue if not _matters(batch, plan.study.protocol, behind, failed)]:
             queue.remove(batch)
             why = f"not run: the verdict could no longer change ({', '.join(sorted(failed[batch.model]))} failed)"
             skipped |= {run.id: why for run in batch.runs}
@@ -71,19 +73,30 @@ def _stays(protocol: Protocol, name: str) -> bool:
     return protocol.criteria[name].min is None
 
 
-def matters(batch: Batch, plan: Plan, failed: Mapping[str, set[str]]) -> bool:
-    """Whether a batch feeds a criterion on which the model's decision or one of its uses still depends."""
-    if batch.model == REFERENCE:
+def _matters(
+    batch: Batch,
+    protocol: Protocol,
+    behind: Mapping[str, Mapping[str, tuple[str, ...]]],
+    failed: Mapping[str, set[str]],
+) -> bool:
+    """Whether the model's decision or one of its uses still depends on a run of this batch."""
+    if batch.model == REFERENCE or not failed[batch.model]:
         return True
-    wanted = open_criteria(plan.study.protocol, failed[batch.model])
     ids = {run.id for run in batch.runs}
-    return any(s.criterion in wanted and ids & set(s.runs.get(batch.model, ())) for s in plan.sources)
+    return bool(ids & needed(protocol, behind[batch.model], failed[batch.model]))
 
 
-def open_criteria(protocol: Protocol, failed: set[str]) -> set[str]:
+def needed(protocol: Protocol, behind: Mapping[str, tuple[str, ...]], failed: set[str]) -> set[str]:
+    """Ids of the runs that can still change a verdict in which these criteria have failed.
+
+    Args:
+        behind: ids of the runs whose failure counts against each criterion.
+    """
+    return {run for name in _open_criteria(protocol, failed) for run in behind[name]}
+
+
+def _open_criteria(protocol: Protocol, failed: set[str]) -> set[str]:
     """Criteria that can still change a verdict in which `failed` have failed for good."""
-    if not failed:
-        return set(protocol.criteria)
     must = set(_named(protocol, [Level.MUST]))
     found = set() if must & failed else must
     for use in protocol.recommendations:
@@ -95,6 +108,21 @@ def open_criteria(protocol: Protocol, failed: set[str]) -> set[str]:
 
 def _named(protocol: Protocol, names: Sequence[str]) -> Iterator[str]:
     return (name for name, c in protocol.criteria.items() if name in names or c.level.value in names)
+
+
+def excused(study: Study, verdict: ModelVerdict, skipped: Collection[str]) -> set[str]:
+    """Ids of the model's runs that were left out and could not change its verdict, as it is now.
+
+    A verdict by other criteria may depend on what was left out under the first ones.
+
+    Args:
+        skipped: ids of the runs that were left out.
+    """
+    failed = {result.name for result in verdict.criteria if result.outcome is Outcome.FAIL}
+    if not failed:
+        return set()
+    own = {run.id for run in study.runs_of(verdict.model) if run.id in skipped}
+    return own - needed(study.protocol, runs_behind(study, verdict.model), failed)
 
 
 def skipped(folder: ResultsFolder) -> dict[str, str]:

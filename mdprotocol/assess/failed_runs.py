@@ -82,15 +82,21 @@ class FailedRuns:
 
 def failed_runs(study: Study, model: str, measurements: Measurements) -> FailedRuns:
     """The failed runs of one model behind each criterion."""
-    criteria, runs = study.protocol.criteria, study.runs_of(model)
-    drawn = {name: tuple(run.id for run in study.drawn_on(name, model)) for name in criteria}
+    drawn, runs = runs_behind(study, model), study.runs_of(model)
     failed = frozenset(run.id for run in runs if measurements.outcomes.get(run.id) == "failed")
     must = tuple(study.of_level(Level.MUST))
-    if not any(drawn[name] for name in must):
-        drawn |= {name: tuple(run.id for run in _of_systems(criteria[name], runs)) for name in must}
     conditions = {run.id: run.condition for run in runs}
     allowed = study.protocol.failed_runs
     return FailedRuns(drawn, failed, conditions, must, allowed.max if allowed else 0, allowed.reason if allowed else "")
+
+
+def runs_behind(study: Study, model: str) -> dict[str, tuple[str, ...]]:
+    """Ids of the runs of a model whose failure counts against each criterion."""
+    criteria, must = study.protocol.criteria, study.of_level(Level.MUST)
+    drawn = {name: tuple(run.id for run in study.drawn_on(name, model)) for name in criteria}
+    if not any(drawn[name] for name in must):
+        drawn |= {name: tuple(run.id for run in _of_systems(criteria[name], study.runs_of(model))) for name in must}
+    return drawn
 
 
 def _of_systems(criterion: Criterion, runs: Sequence[Run]) -> list[Run]:

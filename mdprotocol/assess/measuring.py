@@ -93,13 +93,14 @@ def measure_part(part: Part) -> Measurements:
     items: tuple[Run | Probe, ...] = (*part.runs, *part.probes)
     with ExitStack() as stack:
         files = _Files(part, stack)
+        outcomes = {run.id: files.outcome(run) for run in part.runs}  # before any metric has its hands on a file
         for item in items:
             for quantity, reading in (files.run(item) if isinstance(item, Run) else files.probe(item)).items():
                 readings.setdefault(quantity, {})[item.id] = reading
         return Measurements(
             quantities={f"{name}.{q}": spec for name, m in part.metrics.items() for q, spec in m.quantities.items()},
             readings=readings,
-            outcomes={run.id: files.outcome(run) for run in part.runs},
+            outcomes=outcomes,
             labels={run.id: files.labels(run) for run in part.runs},
         )
 
@@ -150,6 +151,8 @@ class _Files:
             return file
         if (run.model, name) in self.part.itself:
             return ITSELF
+        if not metric.measures_failed and file.dataset.attrs["outcome"] == "failed":
+            return f"{if_failed(file.dataset)}only runs that reached their end are measured"
         if needs_labels(metric) and file.labels.problem:
             return f"{if_failed(file.dataset)}{file.labels.problem}"
         if not isinstance(metric, ComparisonMetric):

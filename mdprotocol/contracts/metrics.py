@@ -53,6 +53,8 @@ class Metric(Component):
     quantities: ClassVar[Mapping[str, Quantity]]
     needs: ClassVar[frozenset[str]] = frozenset()
     """Dataset variables without which it is NOT MEASURED."""
+    measures_failed: ClassVar[bool] = True
+    """Whether the frames of a failed run up to its failure mean something to it; if not, it is never asked about one."""
 
     @abstractmethod
     def measure(self, run: xr.Dataset) -> Values:
@@ -103,6 +105,11 @@ class Dynamics:
     integrator: Integrator
     timestep_fs: float
     temperatures_K: tuple[float, ...]
+
+    @property
+    def middle_temperature_K(self) -> float:
+        """The middle one of its temperatures; the lower of two."""
+        return sorted(self.temperatures_K)[(len(self.temperatures_K) - 1) // 2]
 
 
 class Propagate(Protocol):
@@ -161,4 +168,9 @@ class ProbeMetric(Metric):
 
     @abstractmethod
     def probe(self, subject: Subject) -> xr.Dataset:
-        """Do the calculation; the dataset is stored, and `measure` is given it back when judging (no torch there)."""
+        """Do the calculation; the dataset is stored, and `measure` is given it back when judging (no torch there).
+
+        Raises:
+            NotMeasurable, NoAnswer, StructureError: there is no answer; the reason is stored in place of a dataset
+                and becomes NOT MEASURED, and `measure` is not called.
+        """

@@ -11,6 +11,7 @@ from typing import Any
 from mdprotocol.contracts import Model, Structure
 from mdprotocol.errors import MDProtocolError, asked_to_stop, told
 from mdprotocol.plan.batches import make_batches, make_probe_batches
+from mdprotocol.plan.carried import check_carried
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.identity import (
     Digests,
@@ -58,15 +59,17 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
         warn_failures(study, findings)
         warn_untouched(study, findings)
     findings.raise_problems()
-    study = _identified(study, facts, structures)
+    digests = {name: hashed(fact) for name, fact in facts.items()}
+    study = _identified(study, digests, structures)
     find_equal_runs(study.runs, findings)
     findings.raise_problems()
     find_pooled_twice(study, structures, findings)
     findings.raise_problems()
+    reference = (protocol.reference, structures, base, digests.get(REFERENCE, ""))
     return Plan(
         study=study,
-        batches=make_batches(study.runs, models, protocol.reference, structures, base),
-        probe_batches=make_probe_batches(study.probes, models, protocol.reference, structures, base),
+        batches=make_batches(study.runs, models, *reference),
+        probe_batches=make_probe_batches(study.probes, models, *reference),
         structures=structures,
         sources=sources,
         warnings=tuple(dict.fromkeys(findings.warnings)),
@@ -121,6 +124,7 @@ def _structures(protocol: Protocol, base: Path, findings: Findings) -> dict[str,
     for name, source in protocol.systems.items():
         with _plugin_asked(("systems", name), findings):
             structures[name] = sound_structure(source.build(name, base))
+            check_carried(name, structures[name], findings)
     return structures
 
 
@@ -137,8 +141,7 @@ def _plugin_asked(path: tuple[str, ...], findings: Findings) -> Iterator[None]:
         findings.error(path, f"its plugin raised {told(error)}", key=True)
 
 
-def _identified(study: Study, facts: Mapping[str, Any], structures: Mapping[str, Structure]) -> Study:
-    models = {name: hashed(fact) for name, fact in facts.items()}
+def _identified(study: Study, models: Mapping[str, str], structures: Mapping[str, Structure]) -> Study:
     shapes = {name: hashed(structure_facts(structure)) for name, structure in structures.items()}
     settings = Digests(settings_facts)
     teacher = models.get(REFERENCE, "")

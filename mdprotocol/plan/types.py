@@ -145,6 +145,8 @@ class Batch:
     structures: Mapping[str, Structure]
     base: str
     """Folder of the protocol, for relative paths."""
+    reference_digest: str = ""
+    """SHA-256 over what the reference is made from."""
 
     @property
     def key(self) -> str:
@@ -164,6 +166,7 @@ class ProbeBatch:
     base: str
     reference: Model | None = None
     """Where a probe says `needs_reference`."""
+    reference_digest: str = ""
 
 
 @dataclass(frozen=True)

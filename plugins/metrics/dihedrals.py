@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, Quantity
+from mdprotocol.api import NotMeasurable, Quantity, chemistry
 from mdprotocol_plugins.metrics._distributions import Distributions
-from mdprotocol_plugins.metrics._topology import BOND_FACTOR, bonds, dihedral_values, dihedrals
+from mdprotocol_plugins.metrics._topology import bonds, dihedral_values, dihedrals
 from mdprotocol_plugins.metrics._wasserstein import on_circle
 
 
@@ -33,7 +33,7 @@ class Dihedrals(Distributions):
     """
 
     type: Literal["dihedrals"] = "dihedrals"
-    bond_factor: Annotated[float, Field(gt=1, le=2)] = BOND_FACTOR
+    bond_factor: Annotated[float, Field(gt=1, le=2)] = chemistry.BOND_FACTOR
 
     needs: ClassVar = frozenset({"position", "initial_position", "atomic_number", "temperature", "cell", "pbc"})
     quantities: ClassVar = {
@@ -43,7 +43,7 @@ class Dihedrals(Distributions):
         "excess": Quantity("°", "dihedral distributions' distance beyond that between the reference's replicas"),
         "temperature_difference": Quantity("K", "mean kinetic temperature minus the reference's"),
     }
-    distances = staticmethod(on_circle)
+    distances: ClassVar = staticmethod(on_circle)
 
     def samples(self, runs: Sequence[xr.Dataset]) -> list[np.ndarray]:
         chains = dihedrals(runs[0], bonds(runs[0], self.bond_factor))

@@ -128,6 +128,33 @@ def test_a_failed_probe_is_a_reason(world):
     assert second == "the probe is missing or its file is damaged"
 
 
+class Frames(Metric):
+    """Counts the frames of a run."""
+
+    type: Literal["frames"] = "frames"
+    quantities: ClassVar = {"count": Quantity("1", "frames")}
+
+    def measure(self, run):
+        return {"count": float(run.sizes["frame"])}
+
+
+class OfCompleted(Frames):
+    """A metric that only a completed run has something to say to."""
+
+    type: Literal["of_completed"] = "of_completed"
+    measures_failed: ClassVar = False
+
+
+def test_a_metric_that_measures_no_failed_run_is_not_asked_about_one(world):
+    made = world(metrics={"end": OfCompleted(), "any": Frames()}).fill(lambda run: 1.0)
+    made.write(made.runs[0], 1.0, outcome="failed", failure_kind="nan", failure_time_fs=3.0)
+    found = made.measure()
+    place, other = (run.id for run in made.runs[:2])
+    reason = "the run failed (nan at 3 fs): only runs that reached their end are measured"
+    assert found.reading("end.count", place).reason == reason
+    assert found.reading("any.count", place).values == found.reading("end.count", other).values
+
+
 class Careless(Metric):
     """A third party's metric that returns what it should not."""
 
