@@ -19,12 +19,13 @@ from mdprotocol.app.planned import (
     first_criteria,
     further_runs,
     judged_sections,
+    measured_for,
     read_planned,
 )
 from mdprotocol.app.sources import Prepared
 from mdprotocol.app.stopping import excused, skipped
 from mdprotocol.app.workers import Workers
-from mdprotocol.assess import Measurements, tabulate
+from mdprotocol.assess import Measurements, tabulate, to_dataset
 from mdprotocol.contracts import Metric, Report, Reporter, RunRow
 from mdprotocol.errors import StoreError, asked_to_stop, told
 from mdprotocol.plan import Run, Study
@@ -75,6 +76,12 @@ def resolved(prepared: Prepared, folder: ResultsFolder) -> bytes:
     plugins = [str((prepared.base / p).resolve()) if is_local_path(p) else p for p in prepared.protocol.plugins]
     protocol = moved(prepared.protocol, prepared.base, folder.root)
     return dump(protocol.model_copy(update={"plugins": plugins})).encode()
+
+
+def keep_measurements(measurements: Measurements, study: Study, folder: ResultsFolder) -> None:
+    """Write measurements.nc, with what it was measured from and with."""
+    dataset = to_dataset(measurements, study).assign_attrs({MEASURED_FOR: measured_for(study)})
+    folder.write_dataset("measurements.nc", dataset)
 
 
 def conclude(

@@ -7,13 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from mdprotocol.assess.measurements import Measurements
-from mdprotocol.assess.places import Coordinate, Extra, Place, Reading
+from mdprotocol.assess.measurements import Extra, Measurements, Reading
 from mdprotocol.assess.statistics import Estimate, extremes, pool, unknown, without_scatter
 from mdprotocol.contracts import Quantity
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.plan.conditions import CriterionCondition, Member, Unplanned
-from mdprotocol.plan.types import Condition
+from mdprotocol.plan.types import Condition, Coordinate
 from mdprotocol.verdicts import Measurement
 
 Kind = tuple[str, str, str | None]
@@ -79,31 +78,19 @@ def cells(quantity: str, conditions: Sequence[CriterionCondition], measurements:
         kinds = {_kind(member) for member, reading in members if not reading.reason}
         extras = [extra for extra, of in known.items() if kinds & of] or [()]
         for extra in extras:
-            cell = _cell(dict(condition.where), extra, members, known.get(extra, set()))
-            found.append(replace(cell, labels=_labels(quantity, cell, measurements)))
+            found.append(_cell(dict(condition.where), extra, members, known.get(extra, set())))
     return found
 
 
 def _reading(quantity: str, member: Member, measurements: Measurements) -> Reading:
     if isinstance(member, Unplanned):
         return Reading({}, UNPLANNED)
-    return measurements.reading(quantity, Place.of(member))
+    return measurements.reading(quantity, member.id)
 
 
 def _kind(member: Member) -> Kind:
     """What decides which points of a metric's own dims a run has: its atoms, and how long it is."""
     return member.model, member.condition.system, member.condition.simulation
-
-
-def _labels(quantity: str, cell: Cell, measurements: Measurements) -> int | None:
-    """Labels behind the values of a cell."""
-    counts = [
-        measurements.labels(quantity, Place.of(member))
-        for member, value, _ in cell.readings
-        if value is not None and not isinstance(member, Unplanned)
-    ]
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
 
 
 def _cell(
@@ -112,14 +99,16 @@ def _cell(
     readings: Sequence[tuple[Member, Reading]],
     known: set[Kind],
 ) -> Cell:
-    members = []
+    members, labels = [], list[int]()
     for member, reading in readings:
         value = reading.values.get(extra)
         if value is None and not reading.reason and _kind(member) not in known:
             continue
+        if value is not None and reading.labels is not None:
+            labels.append(reading.labels)
         point = ", ".join(f"{dim} {value}" for dim, value in extra)
         members.append((member, value, reading.reason or f"no value at {point}" if value is None else ""))
-    return Cell(where | dict(extra), tuple(members))
+    return Cell(where | dict(extra), tuple(members), sum(labels) if labels else None)
 
 
 @dataclass(frozen=True)
