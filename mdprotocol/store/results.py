@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-import yaml
 
 from mdprotocol.errors import StoreError
+from mdprotocol.protocol.stored import stored_data
 from mdprotocol.store.folder import ResultsFolder
 from mdprotocol.store.stack import RunFile, stack
 
@@ -83,12 +83,8 @@ class Results:
 
     def _planned(self, simulation: str) -> tuple[list[float], int]:
         """Temperatures and number of replicas that the stored protocol planned, so that missing runs are seen."""
-        try:
-            text = self.folder.path("protocol.yaml").read_text(encoding="utf-8")
-            sections = dict(yaml.safe_load(text)["simulations"])
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-            return [], 0
-        for name, section in sections.items():
+        sections = stored_data(self.folder.path("protocol.yaml")).get("simulations")
+        for name, section in sections.items() if isinstance(sections, dict) else ():
             steps = section["timestep_fs"]
             names = {f"{name}_{step:g}fs" for step in steps} if isinstance(steps, list) else {name}
             if simulation in names:
