@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import beta
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import beta
 
 from mdprotocol.assess.statistics import clopper_pearson, most_likely, pool, samples_to_decide, scatter_to_decide
 from mdprotocol.errors import NotMeasurable
