@@ -41,6 +41,8 @@ class Quantity:
     deterministic: bool = False
     """The same in every replica of a condition by its nature, whatever the model: only then is a value without scatter
     known. Of any other quantity identical samples say nothing about the scatter, and leave a verdict open."""
+    asks: Literal["", "kernel", "parameters"] = ""
+    """What it asks of a model that not every one has (`Model.lacks`): a base's criterion applies where one has it."""
 
 
 Values = Mapping[str, "float | xr.DataArray"]
@@ -53,6 +55,13 @@ class Metric(Component):
     quantities: ClassVar[Mapping[str, Quantity]]
     needs: ClassVar[frozenset[str]] = frozenset()
     """Dataset variables without which it is NOT MEASURED."""
+
+    def inapplicable(self, quantity: str, structure: Structure) -> str:
+        """Why a quantity says nothing of a structure, whatever the model; empty where it applies.
+
+        A base's criterion is judged on those of its child's systems to which it applies: "a periodic system does not turn".
+        """
+        return ""
 
     @abstractmethod
     def measure(self, run: xr.Dataset) -> Values:

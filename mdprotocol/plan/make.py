@@ -51,6 +51,8 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     _find_copies(protocol, facts, findings)
     for name, how in protocol.dropped.items():
         findings.warn(("criteria", name), f"this must criterion was dropped or lowered: {how}")
+    for place, why in protocol.left_out.items():
+        findings.warn(tuple(place.split(".", 1)), f"left out: {why}")
     structures = _structures(protocol, base, findings)
     runs = expand_runs(protocol, findings)
     metrics = _metrics(protocol, registry, findings)

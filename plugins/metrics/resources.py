@@ -35,8 +35,8 @@ class Resources(ProbeMetric):
     alone: ClassVar = True
     needs: ClassVar = frozenset({"parameters", "weights_bytes", "evaluation_bytes", "process_bytes"})
     quantities: ClassVar = {
-        "parameters": Quantity("1", "trainable parameters", "same"),
-        "weights_mb": Quantity("MB", "memory of the weights", "same"),
+        "parameters": Quantity("1", "trainable parameters", "same", asks="parameters"),
+        "weights_mb": Quantity("MB", "memory of the weights", "same", asks="parameters"),
         "evaluation_mb": Quantity("MB", "growth of memory during evaluation", "max"),
         "process_mb": Quantity("MB", "resident memory of the process after evaluation", "max"),
     }
