@@ -166,9 +166,11 @@ class Fitting:
     def _rule(self, place: int, use: dict[str, Any]) -> str:
         for key in ("requires", "if_failed"):
             names = use.get(key)
+            if not isinstance(names, list):
+                continue
             gone = [
                 name
-                for index, name in enumerate(names if isinstance(names, list) else ())
+                for index, name in enumerate(names)
                 if self._lost("criteria", name, ("recommendations", place, key, index))
             ]
             if not gone:
@@ -186,13 +188,20 @@ class Fitting:
         if isinstance(section.get("without"), list):
             section["without"] = self._kept("criteria", section["without"], ("selftest", "without")) or []
         changes = section.get("changes")
-        for key, value in list(changes.items()) if isinstance(changes, dict) else ():
-            if key.startswith("simulations.") and key.endswith(".systems") and value is not None:
-                changes[key] = self._kept("systems", value, ("selftest", "changes", key))
-                if changes[key] is None:
-                    del changes[key]
+        if isinstance(changes, dict):
+            section["changes"] = {
+                key: new for key, value in changes.items() if (new := self._change(key, value)) is not GONE
+            }
+
+    def _change(self, key: str, value: Any) -> Any:
+        if value is None or not (key.startswith("simulations.") and key.endswith(".systems")):
+            return value
+        kept = self._kept("systems", value, ("selftest", "changes", key))
+        return GONE if kept is None else kept
 
 
+GONE = object()
+"""Stands for a change of the self-test that says nothing any more; null is one."""
 ALL = "*"
 """In a criterion's `where: {system: ...}`: those too that are set apart."""
 ASKED = {"kernel": "a kernel with a plainer form", "parameters": "trainable parameters that could be counted"}

@@ -52,7 +52,9 @@ def _lacking(data: Any, registry: Registry) -> frozenset[str]:
     """What no model of the protocol has."""
     models = data.get("models") if isinstance(data, dict) else None
     kinds = (
-        [model.get("type") for model in models.values() if isinstance(model, dict)] if isinstance(models, dict) else []
+        [str(model.get("type")) for model in models.values() if isinstance(model, dict)]
+        if isinstance(models, dict)
+        else []
     )
     classes = {cls.type_name(): cls for cls in registry.classes("models", "references") if issubclass(cls, Model)}
     found = [classes[kind].lacks for kind in kinds if kind in classes]

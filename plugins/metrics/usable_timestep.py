@@ -17,13 +17,15 @@ from mdprotocol.api import (
     NotMeasurable,
     ProbeMetric,
     Quantity,
+    Structure,
     Subject,
     Values,
 )
+from mdprotocol_plugins.metrics._domain import no_coordinate
 from mdprotocol_plugins.metrics._geometries import or_reason, refuse_failed
 from mdprotocol_plugins.metrics._moving import constant_energy, middle_temperature, start_temperature
 from mdprotocol_plugins.metrics._series import atoms_of, enough, finite, fit_line, time_ps
-from mdprotocol_plugins.metrics._topology import bonds, length_values
+from mdprotocol_plugins.metrics._topology import BOND_FACTOR, bonds, length_values
 
 SETTLING_FS = 100.0
 Timestep = Annotated[float, Field(gt=0, le=20)]
@@ -65,6 +67,9 @@ class UsableTimestep(ProbeMetric):
         "largest_fs": Quantity("fs", "largest time step at which energy and structure hold", "min"),
         "ns_per_day": Quantity("ns/day", "simulated time a day at the largest time step that holds", "min"),
     }
+
+    def inapplicable(self, quantity: str, structure: Structure) -> str:
+        return no_coordinate(structure, "bonds", BOND_FACTOR)
 
     def probe(self, subject: Subject) -> xr.Dataset:
         return or_reason(self._examined, subject)
