@@ -117,6 +117,12 @@ class _Reader:
             elder = self.chain(self.parent(path, parent.node), parent.node.place)
             root = merge(self.without_replaced(elder, own), own, (), self.removals)
             self.promises.compare(root, f"in {path.name}")
+        elif "replaces" in own.value:
+            raise self.fatal(
+                own.value["replaces"].place,
+                "replaces",
+                "this file extends no other, of which it could replace anything",
+            )
         self.promises.promise(root)
         self.promises.take_over(own)
         self.layers.add(str(path), root)

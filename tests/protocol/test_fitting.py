@@ -125,6 +125,13 @@ def test_what_a_base_never_had_is_its_own_mistake(read: Read, section: str) -> N
         read("", base=base)
 
 
+@pytest.mark.parametrize("sets", [[], ["replaces=[systems]"]])
+def test_only_a_file_replaces_what_it_extends(tmp_path: Path, sets: list[str]) -> None:
+    (tmp_path / "base.yaml").write_text(BASE + ("" if sets else "replaces: [systems]\n"), encoding="utf-8")
+    with pytest.raises(ProtocolError, match=r"extends no other|cannot be set from the command line"):
+        read_document(tmp_path / "base.yaml", sets)
+
+
 def test_one_file_by_itself_is_no_base(tmp_path: Path, registry: Registry) -> None:
     (tmp_path / "good.json").write_text("{}")
     (tmp_path / "base.yaml").write_text(BASE, encoding="utf-8")
