@@ -1,10 +1,16 @@
 """What plugins import: contracts, vocabulary and the hook marker. Everything here is public and stable."""
 
-from mdprotocol import modules
+import warnings
+from typing import Any
+
+from mdprotocol import chemistry, modules
+from mdprotocol.boxes import Box
+from mdprotocol.calculators import ForceFieldCalculator, to_atoms
 from mdprotocol.consent import Consent, consenting, grant, granted
 from mdprotocol.contracts import (
     ComparisonMetric,
     Component,
+    Data,
     Dynamics,
     Evaluation,
     Evaluator,
@@ -28,15 +34,18 @@ from mdprotocol.contracts import (
     Structure,
     Subject,
     SystemSource,
+    TaskFailure,
+    Teacher,
     Topology,
     Values,
+    attempt,
 )
 from mdprotocol.errors import (
     CheckpointError,
     MDProtocolError,
+    NoAnswer,
     NotMeasurable,
     PluginError,
-    ReferenceFailure,
     StructureError,
     UsageError,
     asked_to_stop,
@@ -81,12 +90,14 @@ __all__ = [
     "RUN_ATTRS",
     "RUN_VARIABLES",
     "SECONDS_PER_DAY",
+    "Box",
     "CellResult",
     "CheckpointError",
     "ComparisonMetric",
     "Component",
     "Consent",
     "CriterionResult",
+    "Data",
     "Decision",
     "Dynamics",
     "Evaluation",
@@ -94,6 +105,7 @@ __all__ = [
     "Executor",
     "Figure",
     "ForceField",
+    "ForceFieldCalculator",
     "Integrator",
     "Level",
     "MDProtocolError",
@@ -102,6 +114,7 @@ __all__ = [
     "Metric",
     "Model",
     "ModelVerdict",
+    "NoAnswer",
     "NotMeasurable",
     "Outcome",
     "PluginError",
@@ -112,7 +125,6 @@ __all__ = [
     "RandomStreams",
     "Recommendation",
     "Reference",
-    "ReferenceFailure",
     "ReplicaComparison",
     "Report",
     "Reporter",
@@ -121,11 +133,15 @@ __all__ = [
     "StructureError",
     "Subject",
     "SystemSource",
+    "TaskFailure",
+    "Teacher",
     "Topology",
     "UsageError",
     "Values",
     "Variable",
     "asked_to_stop",
+    "attempt",
+    "chemistry",
     "consenting",
     "deployment",
     "escape",
@@ -141,4 +157,13 @@ __all__ = [
     "side_by_side",
     "summary",
     "tables",
+    "to_atoms",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Names of before, for plugins that still import them; each with the one that has taken its place."""
+    if name == "ReferenceFailure":
+        warnings.warn("ReferenceFailure is now NoAnswer, for models as well", DeprecationWarning, stacklevel=2)
+        return NoAnswer
+    raise AttributeError(f"module 'mdprotocol.api' has no attribute {name!r}")

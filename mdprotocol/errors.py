@@ -36,8 +36,12 @@ class NotMeasurable(MDProtocolError):
     """Raised by a metric that cannot measure this run; the text says why. It becomes NOT MEASURED, never a pass."""
 
 
-class ReferenceFailure(MDProtocolError):
-    """The reference gave no label for a configuration (for example: its SCF did not converge)."""
+class NoAnswer(NotMeasurable):
+    """A model or a teacher gave no answer for a geometry (its SCF did not converge, say), or numbers that are none."""
+
+
+REFUSALS = (NotMeasurable, StructureError)
+"""What a model or a metric says where it has no answer: that is an observation. Any other error is somebody's mistake."""
 
 
 class Interrupted(KeyboardInterrupt):

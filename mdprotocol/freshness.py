@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdprotocol.errors import NotMeasurable, ReferenceFailure
+from mdprotocol.errors import NotMeasurable
 
 if TYPE_CHECKING:
     from mdprotocol.contracts import Evaluation
@@ -22,11 +22,10 @@ def fresh_answer(result: Evaluation, before: np.ndarray | None) -> np.ndarray:
         before: what this function returned for the last ones.
 
     Raises:
-        ReferenceFailure: the model gave no answer.
+        NoAnswer: the model gave none.
         NotMeasurable: its answer is not finite, or the one it gave before.
     """
-    if result.errors:
-        raise ReferenceFailure("; ".join(result.errors.values()))
+    result.answered()
     answer = np.append(result.forces.detach().cpu().numpy().ravel(), result.energy.detach().cpu().numpy())
     if not np.isfinite(answer).all():
         raise NotMeasurable("the model gave a number that is not finite while it was timed")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pluggy
 
-from mdprotocol.contracts import Executor, Integrator, Metric, Model, Reference, Reporter, SystemSource
+from mdprotocol.contracts import Executor, Integrator, Metric, Model, Reporter, SystemSource, Teacher
 
 PROJECT = "mdprotocol"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -25,7 +25,7 @@ def mdprotocol_models() -> list[type[Model]]:
 
 
 @hookspec
-def mdprotocol_references() -> list[type[Reference]]:
+def mdprotocol_references() -> list[type[Teacher]]:
     """Teachers (`reference:`); every model is allowed there too, and every reference under `models:`."""
     raise NotImplementedError
 

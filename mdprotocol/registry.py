@@ -21,16 +21,16 @@ from mdprotocol.contracts import (
     Integrator,
     Metric,
     Model,
-    Reference,
     Reporter,
     SystemSource,
+    Teacher,
 )
 from mdprotocol.errors import PluginError, asked_to_stop, in_words
 
 KINDS: Mapping[str, type[Component]] = MappingProxyType(
     {
         "models": Model,
-        "references": Reference,
+        "references": Teacher,
         "systems": SystemSource,
         "integrators": Integrator,
         "metrics": Metric,

@@ -18,8 +18,7 @@ from pydantic import ValidationError
 
 from mdprotocol.app.sources import Prepared
 from mdprotocol.assess import inconclusive
-from mdprotocol.plan.types import Run
-from mdprotocol.protocol.checks import expanded_name
+from mdprotocol.plan.types import Condition, Plan, Run
 from mdprotocol.protocol.schema import MOST_LOOKS, Addition, Protocol
 from mdprotocol.protocol.stored import stored_data
 from mdprotocol.store import ResultsFolder
@@ -111,51 +110,50 @@ def _with(prepared: Prepared, changes: Mapping[str, Any]) -> Prepared:
 # ------------------------------------------------------------------------------------------------ what to add
 
 
-def wanted(
-    protocol: Protocol, verdicts: Sequence[ModelVerdict], runs: Sequence[Run], atoms: Mapping[str, int], most: int
-) -> list[Wanted]:
+def wanted(plan: Plan, verdicts: Sequence[ModelVerdict], most: int) -> list[Wanted]:
     """Conditions that need more replicas, each once with the largest number that any criterion asks for.
 
     Models that are rejected are left alone: no replica can change that.
 
     Args:
-        runs: all planned runs.
-        atoms: number of atoms by system.
         most: largest number of replicas of a condition.
     """
-    by_id = {run.id: run for run in runs}
-    count: dict[tuple[str, str, str, float], int] = {}
-    for run in runs:
-        count[_condition(run)] = count.get(_condition(run), 0) + 1
-    bases = {full: name for name in protocol.simulations for full in _names(protocol, name)}
-    found: dict[tuple[str, str, str, float], Wanted] = {}
-    for result, ids, more in _open(verdicts):
-        for run in {_condition(by_id[i]): by_id[i] for i in ids if i in by_id}.values():
-            have = count[_condition(run)]
-            replicas = min(have + more, most)
-            if replicas > max(have, found[_condition(run)].replicas if _condition(run) in found else 0):
-                found[_condition(run)] = Wanted(
-                    bases[run.simulation], run.model, run.system, run.temperature_K, run.settings.timestep_fs,
-                    have, replicas, atoms[run.system] * run.settings.steps, f"{result.name} is inconclusive",
-                )  # fmt: skip
-    return list(found.values())
+    groups: dict[tuple[str, Condition], list[Run]] = {}
+    for run in plan.runs:
+        groups.setdefault((run.model, run.condition), []).append(run)
+    asked: dict[tuple[str, Condition], tuple[int, str]] = {}
+    for model, result, ids, more in _open(verdicts):
+        for condition in dict.fromkeys(run.condition for run in plan.study.runs_of(model) if run.id in ids):
+            place = model, condition
+            allowed, (known, _) = min(more, most - len(groups[place])), asked.get(place, (0, ""))
+            if allowed > known:
+                asked[place] = allowed, f"{result.name} is inconclusive"
+    return [_wanted(plan, groups[place], more, why) for place, (more, why) in asked.items()]
 
 
-def _open(verdicts: Sequence[ModelVerdict]) -> Iterator[tuple[CriterionResult, tuple[str, ...], int]]:
+def _wanted(plan: Plan, runs: Sequence[Run], more: int, why: str) -> Wanted:
+    """So many replicas more than these runs of one model and condition."""
+    run, have = runs[0], len(runs)
+    return Wanted(
+        simulation=run.base_simulation,
+        model=run.model,
+        system=run.system,
+        temperature_K=run.temperature_K,
+        timestep_fs=run.settings.timestep_fs,
+        have=have,
+        replicas=have + more,
+        atom_steps=len(plan.structures[run.system]) * run.settings.steps,
+        why=why,
+    )
+
+
+def _open(verdicts: Sequence[ModelVerdict]) -> Iterator[tuple[str, CriterionResult, tuple[str, ...], int]]:
+    """Model, criterion, runs and number of replicas that would decide it, of all that is open."""
     for verdict in verdicts:
         for result in verdict.criteria if verdict.decision is not Decision.REJECTED else ():
             if result.level in LEVELS and result.outcome is Outcome.INCONCLUSIVE:
                 for cell in inconclusive(result):
-                    yield result, cell.measurement.runs, int(cell.more_replicas or 0)
-
-
-def _condition(run: Run) -> tuple[str, str, str, float]:
-    return run.model, run.system, run.simulation, run.temperature_K
-
-
-def _names(protocol: Protocol, name: str) -> list[str]:
-    steps = protocol.simulations[name].timestep_fs
-    return [expanded_name(name, dt) for dt in steps] if isinstance(steps, list) else [name]
+                    yield verdict.model, result, cell.measurement.runs, int(cell.more_replicas or 0)
 
 
 def within(conditions: Sequence[Wanted], seconds: float, seconds_per_atom_step: float) -> list[Wanted]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from mdprotocol.app.checking import check
 from mdprotocol.app.sources import Prepared, Source
-from mdprotocol.contracts import Executor
+from mdprotocol.app.workers import Workers
 from mdprotocol.errors import UsageError
 from mdprotocol.plan import Plan
 from mdprotocol.plan.batches import batch_sizes
@@ -73,8 +72,6 @@ def _timed(prepared: Prepared, plan: Plan, quick: bool, on_event: EventHandler) 
     if not cases:
         raise UsageError("the protocol has no simulation of a model: there is nothing to time")
     timed = _execute(prepared, case_task, cases, workers=1, on_event=on_event)
-    order = [case.system for case in cases]
-    timed = sorted(timed, key=lambda case: order.index(case.system))
     return Found(tuple(timed), {} if quick else _scaling(prepared, cases, on_event)), effort
 
 
@@ -114,18 +111,14 @@ def _scaling(prepared: Prepared, cases: Sequence[Any], on_event: EventHandler) -
 
 
 def _execute(prepared: Prepared, work: Any, tasks: Sequence[Any], workers: int, on_event: EventHandler) -> list[Any]:
-    """Results of the tasks on processes of one thread each; the first error ends it."""
-    from mdprotocol.engine import worker
+    """Results of the tasks, in their order, on so many processes of one thread each; the first failure is raised.
 
+    Whatever executor the protocol names: one worker does one task after the other, with nothing beside.
+    """
     executor = prepared.registry.entries["executors"]["processes"].component(workers=workers)  # type: ignore[call-arg]
-    assert isinstance(executor, Executor)
-    setup = functools.partial(worker.prepare_worker, prepared.registry.sources)
-    results = []
-    for result in executor.execute(work, [(task, None) for task in tasks], on_event, setup):
-        if isinstance(result, BaseException):
-            raise result
-        results.append(result)
-    return results
+    protocol = prepared.protocol.model_copy(update={"executor": executor})
+    with Workers(protocol, prepared.registry, on_event) as team:
+        return team.results(work, tasks)
 
 
 def _facts(prepared: Prepared, plan: Plan, found: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -22,13 +22,12 @@ from mdprotocol.app.planned import (
     read_planned,
 )
 from mdprotocol.app.sources import Prepared
-from mdprotocol.app.stopping import skipped
+from mdprotocol.app.stopping import excused, skipped
 from mdprotocol.app.workers import Workers
-from mdprotocol.assess import Measurements, judge_models, tabulate
+from mdprotocol.assess import Measurements, tabulate
 from mdprotocol.contracts import Metric, Report, Reporter, RunRow
 from mdprotocol.errors import StoreError, asked_to_stop, told
-from mdprotocol.plan import metrics_of
-from mdprotocol.plan.types import Probe, Run
+from mdprotocol.plan import Run, Study
 from mdprotocol.protocol import dump, moved
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.registry import Registry, is_local_path
@@ -79,27 +78,34 @@ def resolved(prepared: Prepared, folder: ResultsFolder) -> bytes:
 
 
 def conclude(
-    protocol: Protocol,
+    study: Study,
     registry: Registry,
-    runs: Sequence[Run],
-    probes: Sequence[Probe],
     measurements: Measurements,
+    verdicts: Sequence[ModelVerdict],
     folder: ResultsFolder,
     executed: int,
     workers: Workers | None = None,
 ) -> Finished:
-    metrics = metrics_of(protocol, registry)
+    """Complete the verdicts by what the folder knows beside the measurements, and write all reports."""
+    protocol, runs = study.protocol, study.runs
     left_out, known = skipped(folder), read_planned(folder)
     further, changed = further_runs(known, runs, folder), changed_criteria(known, protocol)
     verdicts = [
-        _completed(verdict, metrics, folder, left_out, further.get(verdict.model, ""), changed)
-        for verdict in judge_models(protocol, metrics, runs, probes, measurements)
+        _completed(
+            verdict,
+            study.metrics,
+            folder,
+            excused(study, verdict, left_out),
+            further.get(verdict.model, ""),
+            changed,
+        )
+        for verdict in verdicts
     ]
     _keep_criteria(protocol, known, changed, folder)
     content = build_report(
         protocol=protocol,
         verdicts=verdicts,
-        measurements=tabulate(protocol, metrics, measurements),
+        measurements=tabulate(study, measurements),
         runs=run_rows(runs, folder),
         provenance=read_provenance(folder),
         open_run=functools.partial(_open_run, folder, {run.id: run.identity for run in runs}),
@@ -130,12 +136,12 @@ def _completed(
     verdict: ModelVerdict,
     metrics: Mapping[str, Metric],
     folder: ResultsFolder,
-    left_out: Mapping[str, str],
+    excused: Collection[str],
     further: str,
     changed: tuple[str, ...],
 ) -> ModelVerdict:
     """The verdict with the causes of its failures, and with what the results folder says beside the measurements."""
-    count = sum(run.split("/")[1:2] == [verdict.model] for run in left_out)
+    count = len(excused)
     notes = [f"{count} runs were not run: the verdict could no longer change"] if count else []
     causes = causes_of(verdict, metrics, folder)
     missing = verdict.runs_missing - count

@@ -9,13 +9,12 @@ from typing import Any
 
 from mdprotocol.app.sources import Prepared
 from mdprotocol.app.workers import Workers
-from mdprotocol.assess import Measurements, judge_models
 from mdprotocol.assess.diagnose import NO_PHYSICS, OF_ITS_OWN, PROBES, against_reference, diagnose, rows_of
-from mdprotocol.contracts import Metric, ProbeMetric
+from mdprotocol.contracts import Metric, ProbeMetric, TaskFailure
 from mdprotocol.engine import tasks
 from mdprotocol.engine.events import ProbeFinished
-from mdprotocol.errors import StoreError, in_words
-from mdprotocol.plan import Plan, metrics_of
+from mdprotocol.errors import StoreError
+from mdprotocol.plan import Plan
 from mdprotocol.plan.followup import FollowUp, Rerun
 from mdprotocol.plan.metrics import split_quantity
 from mdprotocol.plan.types import Run
@@ -32,23 +31,19 @@ WEIGHT = (Level.MUST, Level.SHOULD, Level.NICE)
 def follow_up(
     prepared: Prepared,
     plan: Plan,
-    measurements: Measurements,
+    verdicts: Sequence[ModelVerdict],
     folder: ResultsFolder,
     workers: Workers,
     on_event: Callable[[Any], None],
 ) -> None:
     """Calculate what may tell why criteria failed, for each model that failed one; what is there already stays."""
-    metrics = metrics_of(prepared.protocol, prepared.registry)
-    verdicts = judge_models(prepared.protocol, metrics, plan.runs, plan.probes, measurements)
-    failing = [verdict for verdict in verdicts if followed(verdict, metrics)]
-    wanted = [_task(verdict, prepared, plan, metrics, folder, SECONDS / len(failing)) for verdict in failing]
+    failing = [verdict for verdict in verdicts if followed(verdict, plan.study.metrics)]
+    wanted = [_task(verdict, prepared, plan, folder, SECONDS / len(failing)) for verdict in failing]
     wanted = [task for task in wanted if task.structures and _stored(folder, task.path) != task.subject]
     jobs = [(task, folder.root) for task in wanted]
-    for result in workers.beside(tasks.follow_up, jobs) if jobs else ():
-        if isinstance(result, BaseException):  # whatever goes wrong here, the verdict stands without a cause
-            place = getattr(result, "task", None)
-            name = "" if place is None else f"{wanted[place].model} "
-            on_event(ProbeFinished(f"{name}diagnosis", problem=in_words(result)))
+    for place, result in workers.beside(tasks.follow_up, jobs) if jobs else ():
+        if isinstance(result, TaskFailure):  # whatever goes wrong here, the verdict needs no cause
+            on_event(ProbeFinished(f"{wanted[place].model} diagnosis", problem=str(result)))
 
 
 def causes_of(verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: ResultsFolder) -> list[Diagnosis]:
@@ -93,12 +88,12 @@ def _task(
     verdict: ModelVerdict,
     prepared: Prepared,
     plan: Plan,
-    metrics: Mapping[str, Metric],
     folder: ResultsFolder,
     seconds: float,
 ) -> FollowUp:
+    metrics = plan.study.metrics
     failed = followed(verdict, metrics)
-    own = {run.id: run for run in plan.runs if run.model == verdict.model}
+    own = {run.id: run for run in plan.study.runs_of(verdict.model)}
     reruns = _reruns(failed, metrics, own)
     systems = [rerun.run.system for rerun in reruns] + [s for result in failed for s in _systems(result, own)]
     chosen = list(dict.fromkeys(systems))[:MOST_SYSTEMS]
@@ -129,10 +124,9 @@ def _task(
 
 def _done(plan: Plan, model: str, folder: ResultsFolder) -> dict[tuple[str, str], str]:
     """Paths of the model's finished probes by system and type of the metric: those need not be done again."""
-    own = [probe for probe in plan.probes if probe.model == model]
     return {
         (probe.system, probe.component.type): probe.path
-        for probe in own
+        for probe in plan.study.probes_of(model)
         if probe.component.type in PROBES and folder.identity(probe.path) == probe.identity
     }
 

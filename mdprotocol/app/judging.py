@@ -11,10 +11,10 @@ from mdprotocol.app import planned
 from mdprotocol.app.additions import adopted
 from mdprotocol.app.concluding import MEASURED_FOR, Finished, conclude, resolved
 from mdprotocol.app.sources import Prepared, Source, existing, prepare
-from mdprotocol.assess import Measurements, compare_results, measure
-from mdprotocol.contracts import Metric
+from mdprotocol.assess import Measurements, compare_results, judge_models, measure
 from mdprotocol.errors import UsageError
-from mdprotocol.plan import Probe, Run, expand_probes, expand_runs, metrics_of
+from mdprotocol.plan import Study, make_study
+from mdprotocol.plan.findings import Findings
 from mdprotocol.report.provenance import read_provenance
 from mdprotocol.store import ResultsFolder
 
@@ -36,25 +36,24 @@ def report(results: Path, source: Source) -> Finished:
     dataset = stored.folder.load("measurements.nc")
     if dataset.attrs.get(MEASURED_FOR) != stored.measured_for:  # of other data, or other metrics
         return _judged(stored)
-    items: tuple[Run | Probe, ...] = (*stored.runs, *stored.probes)
-    if any(stored.folder.identity(item.path) != item.identity for item in items):  # what was measured is not there
+    if any(
+        stored.folder.identity(item.path) != item.identity for item in stored.study.items
+    ):  # what was measured is not there
         return _judged(stored)
     return _concluded(stored, Measurements.stored(dataset))
 
 
 @dataclass(frozen=True)
 class _Stored:
-    """A results folder with the protocol that it is judged by; runs and probes have the identities that they must have."""
+    """A results folder with the study that it is judged by, whose runs and probes have the identities of the folder."""
 
     prepared: Prepared
     folder: ResultsFolder
-    metrics: Mapping[str, Metric]
-    runs: tuple[Run, ...]
-    probes: tuple[Probe, ...]
+    study: Study
 
     @property
     def measured_for(self) -> str:
-        return planned.measured_for(self.prepared.protocol, self.metrics, self.runs, self.probes)
+        return planned.measured_for(self.study)
 
 
 def _stored(results: Path, source: Source) -> _Stored:
@@ -69,14 +68,13 @@ def _stored(results: Path, source: Source) -> _Stored:
             f"differing: {planned.listed(other)}"
         )
     prepared = planned.as_known(prepared, known)
-    runs, probes = expand_runs(prepared.protocol), expand_probes(prepared.protocol, prepared.registry)
-    metrics = metrics_of(prepared.protocol, prepared.registry)
-    return _Stored(prepared, folder, metrics, *planned.identified(known, prepared, runs, probes))
+    study = make_study(prepared.protocol, prepared.registry, Findings(prepared.document))
+    return _Stored(prepared, folder, planned.identified(known, prepared, study))
 
 
 def _judged(stored: _Stored) -> Finished:
-    protocol, folder = stored.prepared.protocol, stored.folder
-    measurements = measure(protocol, stored.metrics, stored.runs, stored.probes, folder)
+    folder = stored.folder
+    measurements = measure(stored.study, folder)
     measurements.dataset.attrs[MEASURED_FOR] = stored.measured_for
     folder.write_bytes("protocol.yaml", resolved(stored.prepared, folder))
     folder.write_dataset("measurements.nc", measurements.dataset)
@@ -84,10 +82,8 @@ def _judged(stored: _Stored) -> Finished:
 
 
 def _concluded(stored: _Stored, measurements: Measurements) -> Finished:
-    return conclude(
-        stored.prepared.protocol, stored.prepared.registry, stored.runs, stored.probes, measurements, stored.folder,
-        executed=0,
-    )  # fmt: skip
+    verdicts = judge_models(stored.study, measurements)
+    return conclude(stored.study, stored.prepared.registry, measurements, verdicts, stored.folder, executed=0)
 
 
 def compare(first: Path, second: Path) -> list[Mapping[str, Any]]:

@@ -27,9 +27,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mdprotocol.app.sources import Prepared
-from mdprotocol.contracts import Metric
 from mdprotocol.errors import StoreError
-from mdprotocol.plan import Plan, Probe, Run
+from mdprotocol.plan import Plan, Probe, Run, Study
 from mdprotocol.plan.contents import contents
 from mdprotocol.plan.identity import component_facts, hashed
 from mdprotocol.protocol import moved
@@ -106,10 +105,11 @@ def write_planned(prepared: Prepared, plan: Plan, folder: ResultsFolder, others:
         others: folders from which finished runs may be taken over, with the criteria that stood when they were made.
     """
     before = read_planned(folder) or Planned(protocol={})
-    sources = [before, *filter(None, map(_readable, others))]
+    donors = [(other, _readable(other)) for other in others]
+    sources = [before, *(planned for _, planned in donors if planned is not None)]
     now = judged_sections(prepared.protocol)
     items: tuple[Run | Probe, ...] = (*plan.probes, *plan.runs)
-    made_for = dict(_made_for(items, folder, sources, hashed(now)))
+    made_for = dict(_made_for(items, folder, before, donors, hashed(now)))
     sets = {digest: found for source in reversed(sources) for digest, found in source.criteria.items()}
     planned = Planned(
         protocol=_section(_moved(prepared, folder), DATA),
@@ -135,12 +135,15 @@ def _readable(folder: ResultsFolder) -> Planned | None:
 
 
 def _made_for(
-    items: Iterable[Run | Probe], folder: ResultsFolder, sources: Sequence[Planned], now: str
+    items: Iterable[Run | Probe],
+    folder: ResultsFolder,
+    own: Planned,
+    donors: Sequence[tuple[ResultsFolder, Planned | None]],
+    now: str,
 ) -> Iterator[tuple[str, str]]:
     """Identity -> digest of the criteria that stood when it was made; empty where that is not known."""
     work = folder.path("work")
     begun = work.is_dir() and any(work.iterdir())
-    own, *others = sources
     for item in items:
         if item.model == REFERENCE:
             continue
@@ -150,8 +153,16 @@ def _made_for(
         elif there:
             yield item.identity, ""
         else:
-            taken = [other.made_for.get(item.identity, "") for other in others if item.identity in other.runs.values()]
+            holding = [planned for other, planned in donors if _holds(other, item)]
+            taken = [planned.made_for.get(item.identity, "") if planned else "" for planned in holding]
             yield item.identity, taken[0] if taken else now
+
+
+def _holds(folder: ResultsFolder, item: Run | Probe) -> bool:
+    """Whether a folder has this very run, which may then be taken over; probes never are."""
+    with contextlib.suppress(StoreError):  # its path leads out of the folder
+        return isinstance(item, Run) and folder.identity(item.path) == item.identity
+    return False
 
 
 def _condition(item: Run | Probe) -> str:
@@ -305,9 +316,7 @@ def listed(lines: Sequence[str]) -> str:
 # -------------------------------------------------------------------------------------------------- what files must be
 
 
-def identified(
-    planned: Planned | None, prepared: Prepared, runs: Sequence[Run], probes: Sequence[Probe]
-) -> tuple[tuple[Run, ...], tuple[Probe, ...]]:
+def identified(planned: Planned | None, prepared: Prepared, study: Study) -> Study:
     """The same with the identities that the folder was planned with; UNKNOWN where it was not, or a file has changed since."""
     now = _contents(prepared)
     changed = {
@@ -326,9 +335,16 @@ def identified(
 
     known_runs, known_probes = (planned.runs, planned.probes) if planned else ({}, {})
     digests = planned.models if planned else {}
-    return (
-        tuple(replace(r, identity=identity(r, known_runs), model_digest=digests.get(r.model, "")) for r in runs),
-        tuple(replace(p, identity=identity(p, known_probes), model_digest=digests.get(p.model, "")) for p in probes),
+    return replace(
+        study,
+        runs=tuple(
+            replace(run, identity=identity(run, known_runs), model_digest=digests.get(run.model, ""))
+            for run in study.runs
+        ),
+        probes=tuple(
+            replace(probe, identity=identity(probe, known_probes), model_digest=digests.get(probe.model, ""))
+            for probe in study.probes
+        ),
     )
 
 
@@ -342,16 +358,14 @@ def _asks_reference(item: Run | Probe) -> bool:
     return item.settings.reference_every > 0 if isinstance(item, Run) else item.component.needs_reference
 
 
-def measured_for(
-    protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run], probes: Sequence[Probe]
-) -> str:
+def measured_for(study: Study) -> str:
     """Digest of all that measurements depend on: files by identity, metrics with their options, what labels are asked for."""
     return hashed(
         {
-            "runs": {run.id: run.identity for run in runs},
-            "probes": {probe.id: probe.identity for probe in probes},
-            "metrics": {name: component_facts(metric) for name, metric in metrics.items()},
-            "labels": _section(protocol, ("labels",)),
+            "runs": {run.id: run.identity for run in study.runs},
+            "probes": {probe.id: probe.identity for probe in study.probes},
+            "metrics": {name: component_facts(metric) for name, metric in study.metrics.items()},
+            "labels": _section(study.protocol, ("labels",)),
         }
     )
 

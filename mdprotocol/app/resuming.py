@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mdprotocol.errors import in_words
+from mdprotocol.contracts import TaskFailure
 from mdprotocol.plan import Plan
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.types import Batch, Probe, ProbeBatch, Run
@@ -77,11 +77,11 @@ def forget_problems(folder: ResultsFolder, tasks: Sequence[Batch | ProbeBatch]) 
         folder.forget_problem(item.id)
 
 
-def keep_problem(folder: ResultsFolder, task: Batch | ProbeBatch, error: BaseException) -> None:
+def keep_problem(folder: ResultsFolder, task: Batch | ProbeBatch, failure: TaskFailure) -> None:
     """A task was lost: what it has not finished gets the reason."""
     for item in _items(task):
         if _missing(folder, item):
-            folder.write_problem(item.id, item.identity, in_words(error))
+            folder.write_problem(item.id, item.identity, str(failure))
 
 
 def _items(task: Batch | ProbeBatch) -> Sequence[Run | Probe]:

@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mdprotocol.app.additions import UntilDecided, Wanted, adopted, extended, looks_made, wanted, with_looks, within
-from mdprotocol.app.checking import check, plan_of
+from mdprotocol.app.checking import plan_of
 from mdprotocol.app.concluding import MEASURED_FOR, Finished, conclude, resolved
 from mdprotocol.app.diagnosing import follow_up
 from mdprotocol.app.planned import FILE as PLAN
 from mdprotocol.app.planned import as_known, foreign, listed, measured_for, read_planned, write_planned
 from mdprotocol.app.resuming import forget_problems, keep_problem, pending
 from mdprotocol.app.reusing import REUSED, donors, reuse, strike_off
-from mdprotocol.app.sources import Prepared, Source
+from mdprotocol.app.sources import Prepared, Source, prepare
 from mdprotocol.app.stopping import none_skipped, simulate_while_open
 from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, judge_models, measure
 from mdprotocol.assess.measuring import Found, Part, measure_part
-from mdprotocol.contracts import Metric
+from mdprotocol.contracts import TaskFailure
 from mdprotocol.engine import tasks
 from mdprotocol.engine.events import Notice, TaskFailed
 from mdprotocol.errors import UsageError
-from mdprotocol.plan import Plan, metrics_of
+from mdprotocol.plan import Plan
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.types import Batch, ProbeBatch
 from mdprotocol.report.provenance import PROVENANCE, collect_provenance, read_provenance
 from mdprotocol.store import ResultsFolder
+from mdprotocol.verdicts import ModelVerdict
 
 EventHandler = Callable[[Any], None]
 VERDICT_FILES = ("verdict.json", "junit.xml", "verdict.md", "verdict.csv", "report.html")
@@ -73,15 +74,19 @@ def run(
             none.
         Interrupted: SIGINT or SIGTERM has come; the same call goes on from there.
     """
-    prepared, _ = check(source)
+    prepared = prepare(source, files=True)
+    if options.until is not None:
+        prepared = with_looks(prepared)
+    plan = plan_of(prepared)  # what is wrong with it is said before anything is written
     folder = ResultsFolder(output or Path("results") / prepared.protocol.name)
     others = donors(options.reuse, folder.root)
     with folder.locked():
-        return _run(prepared, folder, others, command, on_event, options)
+        return _run(prepared, plan, folder, others, command, on_event, options)
 
 
 def _run(
     prepared: Prepared,
+    plan: Plan,
     folder: ResultsFolder,
     others: Sequence[ResultsFolder],
     command: str,
@@ -98,22 +103,17 @@ def _run(
             "delete them and start over with --fresh"
         )
     prepared = as_known(adopted(prepared, folder), read_planned(folder))
-    if options.until is not None:
-        prepared = with_looks(prepared)
+    if prepared.protocol != plan.study.protocol:  # an earlier run has added replicas, or the folder forgets no look
+        plan = plan_of(prepared)
     with Workers(prepared.protocol, prepared.registry, on_event) as workers:
-        session = _Session(prepared, folder, others, workers, command, on_event, options)
-        measurements = session.run()
-        prepared, plan = session.prepared, session.plan
-        metrics = metrics_of(prepared.protocol, prepared.registry)
-        key = measured_for(prepared.protocol, metrics, plan.runs, plan.probes)
-        measurements.dataset.attrs[MEASURED_FOR] = key
+        looks = _Looks(prepared, plan, folder, others, workers, command, on_event, options)
+        measurements, verdicts = looks.run()
+        study = looks.plan.study
+        measurements.dataset.attrs[MEASURED_FOR] = measured_for(study)
         folder.write_dataset("measurements.nc", measurements.dataset)
         if options.diagnosis:
-            follow_up(prepared, plan, measurements, folder, workers, on_event)
-        runs, probes = plan.runs, plan.probes
-        return conclude(
-            prepared.protocol, prepared.registry, runs, probes, measurements, folder, session.executed, workers
-        )
+            follow_up(prepared, looks.plan, verdicts, folder, workers, on_event)
+        return conclude(study, prepared.registry, measurements, verdicts, folder, looks.executed, workers)
 
 
 def _start_over(prepared: Prepared, folder: ResultsFolder) -> None:
@@ -132,12 +132,13 @@ def _start_over(prepared: Prepared, folder: ResultsFolder) -> None:
     folder.remove(there)
 
 
-class _Session:
+class _Looks:
     """Simulate and look; where asked and while it is open, add replicas and look again."""
 
     def __init__(
         self,
         prepared: Prepared,
+        plan: Plan,
         folder: ResultsFolder,
         others: Sequence[ResultsFolder],
         workers: Workers,
@@ -145,23 +146,21 @@ class _Session:
         on_event: EventHandler,
         options: RunOptions,
     ) -> None:
-        self.prepared, self.folder, self.others, self.command = prepared, folder, others, command
+        self.prepared, self.plan, self.folder, self.others, self.command = prepared, plan, folder, others, command
         self.workers, self.on_event, self.options = workers, on_event, options
-        self.plan = plan_of(prepared)
         self.executed, self.atom_steps, self.seconds = 0, 0, 0.0
         self.started = time.monotonic()
 
-    def run(self) -> Measurements:
+    def run(self) -> tuple[Measurements, list[ModelVerdict]]:
+        """Measurements and verdicts of the last look."""
         look = looks_made(self.prepared.protocol) + 1
         while True:
             self._compute()
-            metrics = metrics_of(self.prepared.protocol, self.prepared.registry)
-            found = measure(
-                self.prepared.protocol, metrics, self.plan.runs, self.plan.probes, self.folder, self._spread
-            )
-            more = self._more(found, metrics, look)
+            found = measure(self.plan.study, self.folder, self._spread)
+            verdicts = judge_models(self.plan.study, found)
+            more = self._more(verdicts, look)
             if not more:
-                return found
+                return found, verdicts
             count = sum(condition.replicas - condition.have for condition in more)
             self.on_event(Notice(f"look {look}", f"open; {count} replicas are added in {len(more)} conditions"))
             self.prepared = extended(self.prepared, more, look)
@@ -181,7 +180,7 @@ class _Session:
         if not batches and not probes:
             return
         self.folder.remove(VERDICT_FILES)  # they are about what was here before
-        _simulate(self.prepared, self.folder, self.plan, batches, probes, self.workers, self.on_event, self.options)
+        _simulate(self.folder, self.plan, batches, probes, self.workers, self.on_event, self.options)
         runs = [run for batch in batches for run in batch.runs if self.folder.identity(run.path) == run.identity]
         strike_off(self.folder)
         seconds = time.time() - started
@@ -190,14 +189,12 @@ class _Session:
         self.atom_steps += sum(len(self.plan.structures[run.system]) * run.settings.steps for run in runs)
         self.seconds += seconds
 
-    def _more(self, found: Measurements, metrics: Mapping[str, Metric], look: int) -> list[Wanted]:
+    def _more(self, verdicts: Sequence[ModelVerdict], look: int) -> list[Wanted]:
         """Replicas that this look asks for, within the budget; none at the last one."""
-        until, protocol = self.options.until, self.prepared.protocol
-        if until is None or look >= protocol.looks:
+        until = self.options.until
+        if until is None or look >= self.prepared.protocol.looks:
             return []
-        verdicts = judge_models(protocol, metrics, self.plan.runs, self.plan.probes, found)
-        atoms = {name: len(structure) for name, structure in self.plan.structures.items()}
-        conditions = wanted(protocol, verdicts, self.plan.runs, atoms, until.max_replicas)
+        conditions = wanted(self.plan, verdicts, until.max_replicas)
         if until.budget_minutes is None:
             return conditions
         left = 60 * until.budget_minutes - (time.monotonic() - self.started)
@@ -228,7 +225,6 @@ def _write_after(folder: ResultsFolder, seconds: float, executed: int) -> None:
 
 
 def _simulate(
-    prepared: Prepared,
     folder: ResultsFolder,
     plan: Plan,
     batches: Sequence[Batch],
@@ -241,22 +237,19 @@ def _simulate(
     workers.start(len(batches) + len(probes))
     timed, others = divided(probes) if workers.stay else (list(probes), [])
 
-    def execute(how: Callable[..., Iterator[Any]], items: Sequence[Batch | ProbeBatch]) -> None:
+    def execute(how: Callable[..., Iterator[tuple[int, Any]]], items: Sequence[Batch | ProbeBatch]) -> None:
         forget_problems(folder, items)
         jobs = [(item, folder.root) for item in items]
-        for result in how(tasks.compute, jobs) if jobs else ():
-            if isinstance(result, BaseException):
-                lost = getattr(result, "task", None)
-                for item in items if lost is None else [items[lost]]:
-                    keep_problem(folder, item, result)
+        for place, result in how(tasks.compute, jobs) if jobs else ():
+            if isinstance(result, TaskFailure):
+                keep_problem(folder, items[place], result)
                 on_event(TaskFailed.of(result))
 
     simulate = functools.partial(execute, workers.execute)
     execute(workers.alone, timed)
     if options.stop_when_decided:
         simulate(others)
-        metrics = metrics_of(prepared.protocol, prepared.registry)
-        simulate_while_open(prepared.protocol, metrics, plan, folder, batches, simulate, workers.at_once)
+        simulate_while_open(plan, folder, batches, simulate, workers.at_once)
     else:
         none_skipped(folder)
         simulate([*others, *batches])

@@ -9,41 +9,37 @@ interruption, it takes over finished trials and finished runs, and goes on with 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import hashlib
 import json
-import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdprotocol.app.resuming import pending
 from mdprotocol.app.running import EventHandler
 from mdprotocol.app.sources import Prepared, Source, prepare
-from mdprotocol.app.workers import executor_named
-from mdprotocol.assess import judge_models, measure
-from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms, see
-from mdprotocol.contracts import Metric
-from mdprotocol.errors import StoreError, UsageError, asked_to_stop
-from mdprotocol.plan import Plan, Probe, Run, make_plan, metrics_of, total_steps
+from mdprotocol.app.trials import Job, carry_out, code_of_all
+from mdprotocol.app.workers import Workers
+from mdprotocol.assess.selftest import Broken, Planted, Power, Seen, Trial, false_alarms, see
+from mdprotocol.contracts import TaskFailure, attempt
+from mdprotocol.errors import UsageError
+from mdprotocol.plan import Plan, make_plan
 from mdprotocol.plan.covering import covering
 from mdprotocol.plan.identity import hashed
 from mdprotocol.protocol import dump
-from mdprotocol.protocol.checks import expanded_name
 from mdprotocol.protocol.schema import Criterion, Protocol
+from mdprotocol.protocol.timesteps import expanded
 from mdprotocol.report.selftest import render_selftest
 from mdprotocol.store import ResultsFolder
-from mdprotocol.verdicts import Level, Outcome
+from mdprotocol.verdicts import Level
 
 if TYPE_CHECKING:
     from mdprotocol.faults import Change, Fault
 
-TRIALS, TRIAL, SPOILED = "trials", "trial.json", "spoiled.json"
-"""Folder of trials; in each, what it found, and a mark that its files are about to be changed by its fault."""
+TRIALS = "trials"
+"""Folder of trials."""
 SHARES = (0.5, 0.25, 0.125)
 """Of a fault's size, tried where the smallest size seen is asked for."""
 
@@ -61,21 +57,10 @@ class SelfTested:
         """Whether the protocol has its declared power with every model."""
         return all(power.met for power in self.powers)
 
-
-@dataclass(frozen=True)
-class Job:
-    """One trial, as a worker gets it."""
-
-    name: str
-    plan: Plan
-    protocol: Protocol
-    metrics: Mapping[str, Metric]
-    folder: Path
-    change: Change | None = None
-    donor: Path | None = None
-    """Folder of a trial whose files may be taken over."""
-    keep: bool = False
-    """Whether its files stay, for other trials to take over."""
+    @property
+    def broken(self) -> tuple[Broken, ...]:
+        """Faults that could not be tried."""
+        return tuple(broken for power in self.powers for broken in power.broken)
 
 
 def selftest(
@@ -105,8 +90,9 @@ def selftest(
     planted = chosen(faults, dict(protocol.selftest.sizes))
     repetitions = protocol.selftest.sound if sound is None else sound
     folder = ResultsFolder(output or Path("results") / protocol.name / "selftest")
-    with folder.locked():
-        bench = _Bench(prepared, folder.path(TRIALS), on_event)
+    with folder.locked(), Workers(protocol, prepared.registry, on_event) as workers:
+        workers.start(max(len(planted), repetitions, 1))
+        bench = _Bench(prepared, folder.path(TRIALS), workers)
         subjects = [*protocol.models, *([ORACLE] if oracle else [])]
         powers = tuple(bench.power(model, planted, repetitions, sizes) for model in subjects)
         seconds = time.time() - started
@@ -154,23 +140,16 @@ def left_out_criteria(protocol: Protocol) -> list[str]:
     """Criteria that the self-test leaves out: those that the protocol names, and those of simulations that are not run."""
     section = protocol.selftest
     paths = [path.split(".") for path, value in section.changes.items() if value is None]
-    gone = {name for kind, name, *rest in paths if kind == "simulations" and not rest}
+    left = {name for kind, name, *rest in paths if kind == "simulations" and not rest}
+    steps = {name: one.timestep_fs for name, one in protocol.simulations.items() if name in left}
+    gone = left | {full for name, step in steps.items() for full, _ in expanded(name, step)}
 
     def runs_nowhere(criterion: Criterion) -> bool:
         wanted = criterion.where.get("simulation")
         names = wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]
-        return bool(names) and all(_base_name(protocol, str(name)) in gone for name in names)
+        return bool(names) and all(str(name) in gone for name in names)
 
     return [name for name, c in protocol.criteria.items() if name in section.without or runs_nowhere(c)]
-
-
-def _base_name(protocol: Protocol, name: str) -> str:
-    """`timestep_1fs` -> `timestep`, the simulation that a list of time steps expands into it."""
-    for base, simulation in protocol.simulations.items():
-        steps = simulation.timestep_fs
-        if isinstance(steps, list) and name in {expanded_name(base, dt) for dt in steps}:
-            return base
-    return name
 
 
 def _exists(data: Mapping[str, Any], path: str) -> bool:
@@ -182,10 +161,9 @@ def _exists(data: Mapping[str, Any], path: str) -> bool:
 class _Bench:
     """Runs trials on the protocol's workers."""
 
-    def __init__(self, prepared: Prepared, trials: Path, on_event: EventHandler) -> None:
-        self._prepared, self._trials, self._on_event = prepared, trials, on_event
-        self._code = _code()
-        self._metrics = metrics_of(prepared.protocol, prepared.registry)
+    def __init__(self, prepared: Prepared, trials: Path, workers: Workers) -> None:
+        self._prepared, self._trials, self._workers = prepared, trials, workers
+        self._code = code_of_all(prepared.registry)
         self._registered = [cls.type_name() for cls in prepared.registry.classes("metrics")]
 
     def power(self, model: str, faults: Sequence[Fault], repetitions: int, sizes: bool) -> Power:
@@ -194,12 +172,14 @@ class _Bench:
         plan = self._plan(alone)
         first = replace(self._job(alone, f"{model}: without a fault", plan), keep=True)
         others = [self._sound(alone, model, index) for index in range(1, repetitions)]
-        baseline, *sound = self._run([first, *others])
-        seen = self._faults(alone, plan, faults, first, baseline)
+        baseline, *sound = self._workers.results(carry_out, [first, *others])
+        found = self._faults(alone, plan, faults, first, baseline)
         if sizes:
-            seen = self._smallest(alone, plan, faults, first, baseline, seen)
+            found = self._smallest(alone, plan, faults, first, baseline, found)
         counted = [baseline, *sound] if repetitions else []
-        return Power(model, baseline, tuple(seen), false_alarms(alone, counted), alone.selftest.power)
+        seen = tuple(one for one in found if isinstance(one, Seen))
+        broken = tuple(one for one in found if isinstance(one, Broken))
+        return Power(model, baseline, seen, false_alarms(alone, counted), alone.selftest.power, broken)
 
     def _alone(self, model: str) -> Protocol:
         """The protocol with one model; the oracle brings its own reference."""
@@ -219,13 +199,26 @@ class _Bench:
 
     def _faults(
         self, protocol: Protocol, plan: Plan, faults: Sequence[Fault], first: Job, baseline: Trial
-    ) -> list[Seen]:
-        jobs = [self._job(protocol, fault.label, fault.planned(plan), fault.change(), first.folder) for fault in faults]
-        trials = self._run(jobs)
-        return [
-            see(protocol, facts(fault), baseline, trial, self._registered)
-            for fault, trial in zip(faults, trials, strict=True)
-        ]
+    ) -> list[Seen | Broken]:
+        """What the protocol makes of each fault, in their order."""
+
+        def job(fault: Fault) -> Job:
+            return self._job(protocol, fault.label, fault.planned(plan), fault.change(), first.folder)
+
+        made = [attempt(functools.partial(job, fault)) for fault in faults]
+        ends: dict[int, Any] = {place: one for place, one in enumerate(made) if isinstance(one, TaskFailure)}
+        jobs = {place: one for place, one in enumerate(made) if isinstance(one, Job)}
+        places = list(jobs)
+        for number, end in self._workers.execute(carry_out, list(jobs.values())):
+            ends[places[number]] = end
+        return [self._ended(protocol, fault, baseline, ends[place]) for place, fault in enumerate(faults)]
+
+    def _ended(
+        self, protocol: Protocol, fault: Fault, baseline: Trial, end: Trial | TaskFailure | Sequence[TaskFailure]
+    ) -> Seen | Broken:
+        if isinstance(end, Trial):
+            return see(protocol, facts(fault), baseline, end, self._registered)
+        return Broken.of(facts(fault), [end] if isinstance(end, TaskFailure) else end)
 
     def _smallest(
         self,
@@ -234,23 +227,23 @@ class _Bench:
         faults: Sequence[Fault],
         first: Job,
         baseline: Trial,
-        seen: Sequence[Seen],
-    ) -> list[Seen]:
-        """The smallest size down to which every size tried was caught, where the listed one was."""
-        wanted = [fault for fault, one in zip(faults, seen, strict=True) if fault.scalable and one.caught]
+        found: Sequence[Seen | Broken],
+    ) -> list[Seen | Broken]:
+        """With the smallest size down to which every size tried was caught, where the listed one was."""
+        wanted = [f for f, one in zip(faults, found, strict=True) if f.scalable and _caught(one)]
         tried = [replace(f, size=f.size * share) for f in wanted for share in SHARES if f.size is not None]
-        found = {
-            (one.fault.name, one.fault.size): one.caught for one in self._faults(protocol, plan, tried, first, baseline)
-        }
+        smaller = self._faults(protocol, plan, tried, first, baseline)
+        caught = {(one.fault.name, one.fault.size): _caught(one) for one in smaller}
         least: dict[str, float] = {}
         for fault in wanted:
             assert fault.size is not None
             least[fault.name] = fault.size
             for share in SHARES:
-                if not found[(fault.name, fault.size * share)]:
+                if not caught[(fault.name, fault.size * share)]:
                     break
                 least[fault.name] = fault.size * share
-        return [replace(one, smallest=least.get(one.fault.name)) for one in seen]
+        seen = [replace(one, smallest=least.get(one.fault.name)) if isinstance(one, Seen) else one for one in found]
+        return [*seen, *(one for one in smaller if isinstance(one, Broken))]
 
     # --------------------------------------------------------------------------------------------------------- jobs
 
@@ -269,105 +262,13 @@ class _Bench:
         """The job, in a folder named by all that determines its end: what is found there is its own."""
         runs, probes = ([(item.id, item.identity) for item in items] for items in (plan.runs, plan.probes))
         folder = self._trials / hashed([name, runs, probes, dump(protocol), self._code])[:16]
-        return Job(name, plan, protocol, self._metrics, folder, change, donor)
-
-    def _run(self, jobs: Sequence[Job]) -> list[Trial]:
-        """Trials in the order of the jobs."""
-        from mdprotocol.engine import worker
-
-        registry = self._prepared.registry
-        executor = self._prepared.protocol.executor or executor_named(registry, "processes")
-        setup = functools.partial(worker.prepare_worker, registry.sources)
-        found: dict[str, Trial] = {}
-        for result in executor.execute(carry_out, list(jobs), self._on_event, setup):
-            if isinstance(result, BaseException):
-                raise result
-            found[result.name] = result
-        return [found[job.name] for job in jobs]
+        return Job(name, plan, folder, change, donor)
 
 
-def _code() -> str:
-    """Digest of this program's source: its faults and its judge have no version that would tell a change."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _caught(one: Seen | Broken) -> bool:
+    return isinstance(one, Seen) and one.caught
 
 
 def facts(fault: Fault) -> Planted:
     """A fault in words and numbers."""
     return Planted(fault.name, fault.what, fault.size, fault.units, fault.seen_by)
-
-
-# ------------------------------------------------------------------------------------------------------- in a worker
-
-
-def carry_out(job: Job, emit: EventHandler) -> Trial:
-    """One trial: simulate what cannot be taken over, measure, judge."""
-    from mdprotocol.engine import events
-
-    started, folder = time.monotonic(), ResultsFolder(job.folder)
-    if (known := _finished(folder)) is not None:
-        return known
-    if folder.exists(SPOILED):  # nobody knows how far
-        shutil.rmtree(job.folder)
-    folder.sweep()
-    take_over(job.plan, folder, ResultsFolder(job.donor) if job.donor else None)
-    steps = sum(total_steps(batch.settings) for batch in job.plan.batches)
-    emit(events.BatchStarted(job.name, len(job.plan.runs), 0, steps, 0.0))
-    _simulate(job, folder)
-    if job.change is not None:
-        folder.write_json(SPOILED, {})
-        job.change.spoil(job.plan, folder)
-    measurements = measure(job.protocol, job.metrics, job.plan.runs, job.plan.probes, folder)
-    (verdict,) = judge_models(job.protocol, job.metrics, job.plan.runs, job.plan.probes, measurements)
-    trial = Trial.of(job.name, verdict)
-    folder.write_json(TRIAL, dataclasses.asdict(trial))
-    for part in ("runs", "probes") if not job.keep else ():
-        shutil.rmtree(job.folder / part, ignore_errors=True)
-    emit(events.BatchFinished(job.name, len(job.plan.runs), verdict.runs_failed, time.monotonic() - started))
-    return trial
-
-
-def _finished(folder: ResultsFolder) -> Trial | None:
-    """What an earlier call found; None where the trial has not come to its end."""
-    try:
-        found = folder.read_facts(TRIAL)
-        outcomes = {str(name): Outcome(value) for name, value in found["outcomes"].items()}
-        return Trial(str(found["name"]), str(found["decision"]), outcomes, dict(found["details"]))
-    except (StoreError, KeyError, ValueError, TypeError, AttributeError):
-        return None
-
-
-def _simulate(job: Job, folder: ResultsFolder) -> None:
-    """As in a real run: a task that raises leaves its runs missing, and the verdict says so."""
-    from mdprotocol.engine.batch import run_batch
-    from mdprotocol.engine.probe import run_probes
-
-    batches, probes = pending(job.plan, folder)
-    work: list[Callable[[], Any]] = [functools.partial(run_probes, p, folder.root, _quiet) for p in probes]
-    work += [functools.partial(run_batch, batch, folder.root, _quiet) for batch in batches]
-    for task in work:
-        try:
-            task()
-        except StoreError:
-            raise
-        except BaseException as error:
-            if job.change is None or asked_to_stop(error):
-                raise
-
-
-def _quiet(event: Any) -> None:
-    """What happens inside a trial is told by its verdict."""
-
-
-def take_over(plan: Plan, folder: ResultsFolder, donor: ResultsFolder | None) -> None:
-    """Link finished files of equal identity from another folder."""
-    items: tuple[Run | Probe, ...] = (*plan.runs, *plan.probes)
-    for item in items if donor is not None else ():
-        assert donor is not None
-        if folder.identity(item.path) != item.identity == donor.identity(item.path):
-            target = folder.path(item.path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.unlink(missing_ok=True)
-            os.link(donor.path(item.path), target)

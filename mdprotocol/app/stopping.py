@@ -6,18 +6,18 @@ a mean is not, because the correction for many cells grows with the cells that a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from mdprotocol.assess import judge_models, measure
-from mdprotocol.contracts import Metric
+from mdprotocol.assess.failed_runs import runs_behind
 from mdprotocol.errors import StoreError
-from mdprotocol.plan import Plan
+from mdprotocol.plan import Plan, Study
 from mdprotocol.plan.estimate import batch_seconds
 from mdprotocol.plan.metrics import quantity_of, split_quantity
 from mdprotocol.plan.types import Batch
 from mdprotocol.protocol.schema import REFERENCE, Protocol
 from mdprotocol.store import ResultsFolder
-from mdprotocol.verdicts import Level, Outcome
+from mdprotocol.verdicts import Level, ModelVerdict, Outcome
 
 FILE = "skipped.json"
 GROWING = ("total", "max")
@@ -25,8 +25,6 @@ GROWING = ("total", "max")
 
 
 def simulate_while_open(
-    protocol: Protocol,
-    metrics: Mapping[str, Metric],
     plan: Plan,
     folder: ResultsFolder,
     batches: Sequence[Batch],
@@ -40,9 +38,10 @@ def simulate_while_open(
         at_once: batches between two looks, enough to keep all workers busy.
     """
     queue, skipped = sorted(batches, key=batch_seconds), dict[str, str]()
+    behind = {model: runs_behind(plan.study, model) for model in plan.study.protocol.models}
     while queue:
-        failed = {model: final_failures(protocol, metrics, plan, folder, model) for model in protocol.models}
-        for batch in [batch for batch in queue if not matters(batch, protocol, plan, failed)]:
+        failed = {model: final_failures(plan.study, folder, model) for model in behind}
+        for batch in [batch for batch in queue if not _matters(batch, plan.study.protocol, behind, failed)]:
             queue.remove(batch)
             why = f"not run: the verdict could no longer change ({', '.join(sorted(failed[batch.model]))} failed)"
             skipped |= {run.id: why for run in batch.runs}
@@ -52,29 +51,21 @@ def simulate_while_open(
     folder.write_json(FILE, {"runs": skipped})
 
 
-def final_failures(
-    protocol: Protocol, metrics: Mapping[str, Metric], plan: Plan, folder: ResultsFolder, model: str
-) -> set[str]:
+def final_failures(study: Study, folder: ResultsFolder, model: str) -> set[str]:
     """Criteria that this model has failed by a count or an extreme, which no further run can undo."""
-    exact = {name: c for name, c in protocol.criteria.items() if _is_exact(c.metric, metrics)}
-    used = {
-        name: metric
-        for name, metric in metrics.items()
-        if any(split_quantity(c.metric)[0] == name for c in exact.values())
-    }
+    exact = [name for name in study.protocol.criteria if _is_exact(study, name)]
     if not exact:
         return set()
-    own = [run for run in plan.runs if run.model == model and folder.identity(run.path) == run.identity]
-    asked = protocol.model_copy(update={"criteria": exact, "models": {model: protocol.models[model]}})
-    (verdict,) = judge_models(asked, used, own, plan.probes, measure(asked, used, own, plan.probes, folder))
-    return {
-        result.name for result in verdict.criteria if result.outcome is Outcome.FAIL and _stays(protocol, result.name)
-    }
+    there = [run for run in study.runs_of(model) if folder.identity(run.path) == run.identity]
+    asked = study.narrowed(model, exact, there)
+    (verdict,) = judge_models(asked, measure(asked, folder))
+    failed = [result.name for result in verdict.criteria if result.outcome is Outcome.FAIL]
+    return {name for name in failed if _stays(study.protocol, name)}
 
 
-def _is_exact(quantity: str, metrics: Mapping[str, Metric]) -> bool:
-    metric, name = split_quantity(quantity)
-    return metric in metrics and quantity_of(metrics[metric], name).pool in GROWING
+def _is_exact(study: Study, criterion: str) -> bool:
+    metric, (_, quantity) = study.metric_of(criterion), split_quantity(study.protocol.criteria[criterion].metric)
+    return metric is not None and quantity_of(metric, quantity).pool in GROWING
 
 
 def _stays(protocol: Protocol, name: str) -> bool:
@@ -82,19 +73,30 @@ def _stays(protocol: Protocol, name: str) -> bool:
     return protocol.criteria[name].min is None
 
 
-def matters(batch: Batch, protocol: Protocol, plan: Plan, failed: Mapping[str, set[str]]) -> bool:
-    """Whether a batch feeds a criterion on which the model's decision or one of its uses still depends."""
-    if batch.model == REFERENCE:
+def _matters(
+    batch: Batch,
+    protocol: Protocol,
+    behind: Mapping[str, Mapping[str, tuple[str, ...]]],
+    failed: Mapping[str, set[str]],
+) -> bool:
+    """Whether the model's decision or one of its uses still depends on a run of this batch."""
+    if batch.model == REFERENCE or not failed[batch.model]:
         return True
-    wanted = open_criteria(protocol, failed[batch.model])
     ids = {run.id for run in batch.runs}
-    return any(s.criterion in wanted and ids & set(s.runs.get(batch.model, ())) for s in plan.sources)
+    return bool(ids & needed(protocol, behind[batch.model], failed[batch.model]))
 
 
-def open_criteria(protocol: Protocol, failed: set[str]) -> set[str]:
+def needed(protocol: Protocol, behind: Mapping[str, tuple[str, ...]], failed: set[str]) -> set[str]:
+    """Ids of the runs that can still change a verdict in which these criteria have failed.
+
+    Args:
+        behind: ids of the runs whose failure counts against each criterion.
+    """
+    return {run for name in _open_criteria(protocol, failed) for run in behind[name]}
+
+
+def _open_criteria(protocol: Protocol, failed: set[str]) -> set[str]:
     """Criteria that can still change a verdict in which `failed` have failed for good."""
-    if not failed:
-        return set(protocol.criteria)
     must = set(_named(protocol, [Level.MUST]))
     found = set() if must & failed else must
     for use in protocol.recommendations:
@@ -106,6 +108,21 @@ def open_criteria(protocol: Protocol, failed: set[str]) -> set[str]:
 
 def _named(protocol: Protocol, names: Sequence[str]) -> Iterator[str]:
     return (name for name, c in protocol.criteria.items() if name in names or c.level.value in names)
+
+
+def excused(study: Study, verdict: ModelVerdict, skipped: Collection[str]) -> set[str]:
+    """Ids of the model's runs that were left out and could not change its verdict, as it is now.
+
+    A verdict by other criteria may depend on what was left out under the first ones.
+
+    Args:
+        skipped: ids of the runs that were left out.
+    """
+    failed = {result.name for result in verdict.criteria if result.outcome is Outcome.FAIL}
+    if not failed:
+        return set()
+    own = {run.id for run in study.runs_of(verdict.model) if run.id in skipped}
+    return own - needed(study.protocol, runs_behind(study, verdict.model), failed)
 
 
 def skipped(folder: ResultsFolder) -> dict[str, str]:

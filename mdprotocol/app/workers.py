@@ -6,12 +6,13 @@ An executor that keeps no workers computes probes and runs; all else is then don
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
-from mdprotocol.contracts import Executor, Staff
+from mdprotocol.contracts import Executor, Staff, TaskFailure
 from mdprotocol.engine import tasks
+from mdprotocol.errors import PluginError
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.registry import Registry
 
@@ -19,6 +20,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 EventHandler = Callable[[Any], None]
 Work = Callable[[Any, EventHandler], Any]
+Placed = tuple[int, Any]
+"""A job's place, with its result or its `TaskFailure`."""
 
 
 class Workers:
@@ -54,42 +57,74 @@ class Workers:
         count = getattr(self.executor, "count", None)
         return int(count()) if callable(count) else 1
 
-    def execute(self, work: Work, jobs: Sequence[Any]) -> Iterator[Any]:
-        """Results of the jobs, or the exceptions that ended them, as they come."""
-        if self._staff is not None:
-            return self._staff.execute(work, jobs, self._on_event)
-        return self.executor.execute(work, jobs, self._on_event, self._setup)
+    def execute(self, work: Work, jobs: Sequence[Any]) -> Iterator[Placed]:
+        """Each job's place with its result, or with the failure that ended it, as they come.
 
-    def alone(self, work: Work, jobs: Sequence[Any]) -> Iterator[Any]:
+        Raises:
+            PluginError: the executor yields something else.
+        """
+        staff = self._staff
+        found = (
+            staff.execute(work, jobs, self._on_event)
+            if staff is not None
+            else self.executor.execute(work, jobs, self._on_event, self._setup)
+        )
+        return checked(found, len(jobs), self.executor.type)
+
+    def alone(self, work: Work, jobs: Sequence[Any]) -> Iterator[Placed]:
         """The same, one after the other, with nothing beside."""
         if self._staff is None:
             yield from self._here.execute(work, jobs, self._on_event, self._setup)
             return
         for place, job in enumerate(jobs):
-            for result in self._staff.execute(work, [job], self._on_event):
-                if isinstance(result, BaseException):
-                    result.task = place  # type: ignore[attr-defined]
-                yield result
+            yield from ((place, result) for _, result in self.execute(work, [job]))
 
-    def beside(self, work: Work, jobs: Sequence[Any]) -> Iterator[Any]:
+    def beside(self, work: Work, jobs: Sequence[Any]) -> Iterator[Placed]:
         """The same for short jobs, for which no worker would be started."""
         return self.execute(work, jobs) if self.stay else self._here.execute(work, jobs, self._on_event, self._setup)
+
+    def results(self, work: Work, jobs: Sequence[Any]) -> list[Any]:
+        """Results in the order of the jobs, where each is needed: the first failure is raised."""
+        found = dict[int, Any]()
+        for place, result in self.execute(work, jobs):
+            if isinstance(result, TaskFailure):
+                raise result.exception()
+            found[place] = result
+        return [found[place] for place in range(len(jobs))]
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """The function's results in the order of the items; what a worker could not do is done here."""
         if self._staff is None:
             return [function(item) for item in items]
-        found: dict[int, Result] = {}
-        jobs = [(_placed, (place, function, item)) for place, item in enumerate(items)]
-        for result in self._staff.execute(tasks.call, jobs, self._on_event):
-            if not isinstance(result, BaseException):
-                found[result[0]] = result[1]
-        return [found[place] if place in found else function(item) for place, item in enumerate(items)]
+        found = dict(self.execute(tasks.call, [(function, item) for item in items]))
+        return [
+            function(item) if isinstance(found[place], TaskFailure) else found[place]
+            for place, item in enumerate(items)
+        ]
 
 
-def _placed(job: tuple[int, Callable[[Any], Any], Any]) -> tuple[int, Any]:
-    place, function, item = job
-    return place, function(item)
+def checked(found: Iterable[Any], count: int, executor: str) -> Iterator[Placed]:
+    """What an executor yields, if it keeps its contract; a task that it says nothing of has failed.
+
+    Args:
+        count: how many tasks it was given.
+        executor: its name.
+
+    Raises:
+        PluginError: something else than a place and a result, a place that no task has, or one twice.
+    """
+    left = dict.fromkeys(range(count))
+    for item in found:
+        place = item[0] if isinstance(item, tuple) and len(item) == 2 else None
+        if type(place) is not int or isinstance(item[1], BaseException):
+            raise PluginError(f"executor '{executor}': expected (place, result or TaskFailure), got {item!r:.80}")
+        if place not in left:
+            again = "a second time" if 0 <= place < count else f"of {count} tasks"
+            raise PluginError(f"executor '{executor}' yields task {place} {again}; it must yield each task once")
+        del left[place]
+        yield place, item[1]
+    for place in left:
+        yield place, TaskFailure("PluginError", f"executor '{executor}' gave neither a result nor a failure")
 
 
 def executor_named(registry: Registry, name: str) -> Executor:

@@ -1,7 +1,8 @@
-"""How measured places fall into cells, and the pooled measurement of each cell."""
+"""Conditions with what was measured in them, and the pooled measurement of each."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,27 +12,27 @@ from mdprotocol.assess.places import Coordinate, Extra, Place, Reading
 from mdprotocol.assess.statistics import Estimate, extremes, pool, unknown, without_scatter
 from mdprotocol.contracts import Quantity
 from mdprotocol.errors import NotMeasurable
-from mdprotocol.protocol.schema import DIMS
+from mdprotocol.plan.conditions import CriterionCondition, Member, Unplanned
+from mdprotocol.plan.types import Condition
 from mdprotocol.verdicts import Measurement
 
-Condition = tuple[str, str | None, float | None]
-"""System, simulation and temperature (K); of a probe the system alone."""
 Kind = tuple[str, str, str | None]
 """Model, system and simulation."""
+UNPLANNED = "named by `where`, but no run or probe of it was planned for this model"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Places that are pooled into one number, at one point of the metric's own dims.
+    """A condition with its readings, which are pooled into one number, at one point of the metric's own dims.
 
     Attributes:
         where: coordinates of the cell.
-        readings: (place, value or None, reason) for every planned place.
-        labels: the reference's labels behind the values, over all places; None where the quantity needs none.
+        readings: (run or probe, value or None, reason) for every one, those included that were not planned.
+        labels: the reference's labels behind the values, over all runs; None where the quantity needs none.
     """
 
     where: Mapping[str, Coordinate]
-    readings: tuple[tuple[Place, float | None, str], ...]
+    readings: tuple[tuple[Member, float | None, str], ...]
     labels: int | None = None
 
     @property
@@ -41,62 +42,66 @@ class Cell:
     @property
     def reason(self) -> str:
         """Why the cell is not measured; empty where every planned run has a value."""
-        absent = [(place, why) for place, value, why in self.readings if value is None]
+        absent = [(member, why) for member, value, why in self.readings if value is None]
         if not absent:
             return ""
-        place, why = absent[0]
-        return f"{len(absent)} of {len(self.readings)} runs have no value; {place.id or 'first'}: {why}"
+        first, why = absent[0]
+        return f"{len(absent)} of {len(self.readings)} runs have no value; {first.id}: {why}"
 
     @property
     def conditions(self) -> int:
         """Number of different systems, simulations and temperatures that are pooled here."""
-        return len({(p.model, p.system, p.simulation, p.temperature) for p, _, _ in self.readings})
+        return len({(member.model, member.condition) for member, _, _ in self.readings})
 
     @property
     def groups(self) -> dict[Condition, list[float]]:
         """Samples of each condition, one a replica."""
         found: dict[Condition, list[float]] = {}
-        for place, value, _ in self.readings:
+        for member, value, _ in self.readings:
             if value is not None:
-                found.setdefault(_condition(place), []).append(value)
+                found.setdefault(member.condition, []).append(value)
         return found
 
 
-def cells(quantity: str, places: Sequence[Place], per: Sequence[str], measurements: Measurements) -> list[Cell]:
-    """Group places by the dims in `per`, then by the metric's own dims (element, part of the run, ...).
+def cells(quantity: str, conditions: Sequence[CriterionCondition], measurements: Measurements) -> list[Cell]:
+    """Conditions with what was measured in them, at each point of the metric's own dims (element, part of the run, ...).
 
     A point of the metric's own dims that no run of a system has in a simulation does not exist there: methane has no
     oxygen. One that some of them have, at another temperature perhaps, is missing in the others, and never passed over.
     """
-    readings = {
-        place: Reading({}, place.unplanned) if place.unplanned else measurements.reading(quantity, place)
-        for place in places
-    }
+    readings = [[(one, _reading(quantity, one, measurements)) for one in found.members] for found in conditions]
     known: dict[Extra, set[Kind]] = {}
-    for place, reading in readings.items():
+    for member, reading in itertools.chain.from_iterable(readings):
         for extra in reading.values:
-            known.setdefault(extra, set()).add(_kind(place))
-    groups: dict[tuple[tuple[str, Coordinate], ...], dict[Place, Reading]] = {}
-    for place, reading in readings.items():
-        groups.setdefault(tuple(place.where(tuple(per)).items()), {})[place] = reading
+            known.setdefault(extra, set()).add(_kind(member))
     found: list[Cell] = []
-    for where, members in groups.items():
-        kinds = {_kind(place) for place, reading in members.items() if not reading.reason}
+    for condition, members in zip(conditions, readings, strict=True):
+        kinds = {_kind(member) for member, reading in members if not reading.reason}
         extras = [extra for extra, of in known.items() if kinds & of] or [()]
         for extra in extras:
-            cell = _cell(dict(where), extra, members, known.get(extra, set()))
+            cell = _cell(dict(condition.where), extra, members, known.get(extra, set()))
             found.append(replace(cell, labels=_labels(quantity, cell, measurements)))
     return found
 
 
-def _kind(place: Place) -> Kind:
+def _reading(quantity: str, member: Member, measurements: Measurements) -> Reading:
+    if isinstance(member, Unplanned):
+        return Reading({}, UNPLANNED)
+    return measurements.reading(quantity, Place.of(member))
+
+
+def _kind(member: Member) -> Kind:
     """What decides which points of a metric's own dims a run has: its atoms, and how long it is."""
-    return place.model, place.system, place.simulation
+    return member.model, member.condition.system, member.condition.simulation
 
 
 def _labels(quantity: str, cell: Cell, measurements: Measurements) -> int | None:
     """Labels behind the values of a cell."""
-    counts = [measurements.labels(quantity, place) for place, value, _ in cell.readings if value is not None]
+    counts = [
+        measurements.labels(quantity, Place.of(member))
+        for member, value, _ in cell.readings
+        if value is not None and not isinstance(member, Unplanned)
+    ]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
@@ -104,21 +109,17 @@ def _labels(quantity: str, cell: Cell, measurements: Measurements) -> int | None
 def _cell(
     where: dict[str, Coordinate],
     extra: Extra,
-    readings: Mapping[Place, Reading],
+    readings: Sequence[tuple[Member, Reading]],
     known: set[Kind],
 ) -> Cell:
     members = []
-    for place, reading in readings.items():
+    for member, reading in readings:
         value = reading.values.get(extra)
-        if value is None and not reading.reason and _kind(place) not in known:
+        if value is None and not reading.reason and _kind(member) not in known:
             continue
         point = ", ".join(f"{dim} {value}" for dim, value in extra)
-        members.append((place, value, reading.reason or f"no value at {point}" if value is None else ""))
+        members.append((member, value, reading.reason or f"no value at {point}" if value is None else ""))
     return Cell(where | dict(extra), tuple(members))
-
-
-def _condition(place: Place) -> Condition:
-    return place.system, place.simulation, place.temperature
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def pooled(name: str, quantity: Quantity, cell: Cell, confidence: float) -> Pool
             estimate = _estimate(quantity, cell, confidence)
         except NotMeasurable as error:
             reason = str(error)
-    ids = tuple(place.id for place, value, _ in cell.readings if value is not None and place.id)
+    ids = tuple(member.id for member, value, _ in cell.readings if value is not None)
     e = estimate
     measurement = Measurement(
         name,
@@ -199,8 +200,3 @@ def pooled(name: str, quantity: Quantity, cell: Cell, confidence: float) -> Pool
         cell.labels,
     )
     return Pooled(cell, quantity, measurement)
-
-
-def default_per(places: Sequence[Place]) -> tuple[str, ...]:
-    """All dims of a criterion that these places have."""
-    return tuple(dim for dim in DIMS if any(getattr(place, dim) is not None for place in places))

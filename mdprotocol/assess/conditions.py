@@ -20,9 +20,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import stats
 
-from mdprotocol.assess.cells import Condition
 from mdprotocol.assess.familywise import CellTest
 from mdprotocol.assess.statistics import Estimate, pool
+from mdprotocol.plan.types import Condition
 
 ALONE, TOGETHER = 0.90, 0.99
 

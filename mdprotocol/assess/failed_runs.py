@@ -15,13 +15,9 @@ from dataclasses import dataclass
 
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.places import Place
-from mdprotocol.contracts import Metric, ProbeMetric
-from mdprotocol.plan import Run, select, split_quantity
-from mdprotocol.protocol.schema import Criterion, Protocol
+from mdprotocol.plan import Condition, Run, Study, select
+from mdprotocol.protocol.schema import Criterion
 from mdprotocol.verdicts import Level
-
-Condition = tuple[str, str, float]
-"""System, simulation, temperature in K."""
 
 
 @dataclass(frozen=True)
@@ -85,23 +81,23 @@ class FailedRuns:
         return f"{len(self.among(self.must))} of {count} runs that must criteria draw on failed"
 
 
-def failed_runs(
-    protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run], measurements: Measurements
-) -> FailedRuns:
-    """The failed runs behind each criterion.
-
-    Args:
-        runs: everything planned for one model.
-    """
-    criteria = protocol.criteria
-    drawn = {name: tuple(run.id for run in drawn_on(c, metrics, runs)) for name, c in criteria.items()}
+def failed_runs(study: Study, model: str, measurements: Measurements) -> FailedRuns:
+    """The failed runs of one model behind each criterion."""
+    drawn, runs = runs_behind(study, model), study.runs_of(model)
     failed = frozenset(run.id for run in runs if measurements.run_outcomes.get(Place.of(run)) == "failed")
-    must = tuple(name for name, criterion in criteria.items() if criterion.level is Level.MUST)
-    if not any(drawn[name] for name in must):
-        drawn |= {name: tuple(run.id for run in _of_systems(criteria[name], runs)) for name in must}
-    conditions = {run.id: (run.system, run.simulation, run.temperature_K) for run in runs}
-    allowed = protocol.failed_runs
+    must = tuple(study.of_level(Level.MUST))
+    conditions = {run.id: run.condition for run in runs}
+    allowed = study.protocol.failed_runs
     return FailedRuns(drawn, failed, conditions, must, allowed.max if allowed else 0, allowed.reason if allowed else "")
+
+
+def runs_behind(study: Study, model: str) -> dict[str, tuple[str, ...]]:
+    """Ids of the runs of a model whose failure counts against each criterion."""
+    criteria, must = study.protocol.criteria, study.of_level(Level.MUST)
+    drawn = {name: tuple(run.id for run in study.drawn_on(name, model)) for name in criteria}
+    if not any(drawn[name] for name in must):
+        drawn |= {name: tuple(run.id for run in _of_systems(criteria[name], study.runs_of(model))) for name in must}
+    return drawn
 
 
 def _of_systems(criterion: Criterion, runs: Sequence[Run]) -> list[Run]:
@@ -112,10 +108,4 @@ def _of_systems(criterion: Criterion, runs: Sequence[Run]) -> list[Run]:
 
 
 def _named(condition: Condition) -> str:
-    system, simulation, kelvin = condition
-    return f"{system}, {simulation}, {kelvin:g} K"
-
-
-def drawn_on(criterion: Criterion, metrics: Mapping[str, Metric], runs: Sequence[Run]) -> list[Run]:
-    """Runs that a criterion speaks about; none where its metric examines the model itself."""
-    return [] if isinstance(metrics.get(split_quantity(criterion.metric)[0]), ProbeMetric) else select(runs, criterion)
+    return f"{condition.system}, {condition.simulation}, {condition.temperature:g} K"

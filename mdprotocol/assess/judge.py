@@ -31,7 +31,7 @@ alpha spent in equal parts, as in Pocock 1977, Biometrika 64, 191, but without h
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mdprotocol.assess.advice import advise
@@ -39,64 +39,41 @@ from mdprotocol.assess.alone import judged_alone
 from mdprotocol.assess.cells import Pooled, cells, pooled
 from mdprotocol.assess.conditions import hidden
 from mdprotocol.assess.decision import decide, recommend
-from mdprotocol.assess.failed_runs import drawn_on, failed_runs
+from mdprotocol.assess.failed_runs import failed_runs
 from mdprotocol.assess.familywise import CellTest, Strictness, holm
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.notes import chance_note, dropped_criteria, installation_check, notes_of
-from mdprotocol.assess.places import Place, places_of
-from mdprotocol.contracts import Metric, ProbeMetric, Quantity
-from mdprotocol.plan import Probe, Run, left_out, split_quantity
+from mdprotocol.assess.places import Place
+from mdprotocol.contracts import Quantity
+from mdprotocol.plan import CriterionCondition, Run, Study, split_quantity
 from mdprotocol.plan.guards import blind_spots
 from mdprotocol.plan.itself import left_out_note, without
-from mdprotocol.plan.twice import base_name, pooled_twice
+from mdprotocol.plan.twice import pooled_twice
 from mdprotocol.protocol.schema import Criterion, Protocol, RecommendedUse
-from mdprotocol.units import FS_PER_PS
 from mdprotocol.verdicts import INSTALLATION_CHECK, CellResult, CriterionResult, Level, ModelVerdict, Outcome
 
 BADNESS = (Outcome.FAIL, Outcome.NOT_MEASURED, Outcome.INCONCLUSIVE, Outcome.PASS)
 
 
-def judge_models(
-    protocol: Protocol,
-    metrics: Mapping[str, Metric],
-    runs: Sequence[Run],
-    probes: Sequence[Probe],
-    measurements: Measurements,
-) -> list[ModelVerdict]:
+def judge_models(study: Study, measurements: Measurements) -> list[ModelVerdict]:
     """The verdict on every model of the protocol; the reference's own trajectories are not judged."""
-    return [_judge_model(model, protocol, metrics, runs, probes, measurements) for model in protocol.models]
+    return [_judge_model(model, study, measurements) for model in study.protocol.models]
 
 
-def _judge_model(
-    model: str,
-    protocol: Protocol,
-    metrics: Mapping[str, Metric],
-    runs: Sequence[Run],
-    probes: Sequence[Probe],
-    measurements: Measurements,
-) -> ModelVerdict:
-    planned = [run for run in runs if run.model == model]
-    examined = [probe for probe in probes if probe.model == model]
-    dropped = left_out(protocol, model, metrics)
-    drafts = [
-        _draft(name, criterion, protocol.looks, metrics, planned, examined, measurements)
-        for name, criterion in protocol.criteria.items()
-        if name not in dropped
-    ]
+def _judge_model(model: str, study: Study, measurements: Measurements) -> ModelVerdict:
+    protocol, planned, dropped = study.protocol, study.runs_of(model), study.left_out(model)
+    drafts = [_draft(name, model, study, measurements) for name in protocol.criteria if name not in dropped]
     levels = _levels(drafts)
-    lengths = {Place.of(run): _length_ps(run) for run in planned}
-    results = [_result(draft, levels[draft.name], lengths) for draft in drafts]
+    results = [_result(draft, levels[draft.name]) for draft in drafts]
     outcomes = [measurements.run_outcomes.get(Place.of(run), "missing") for run in planned]
-    failed = failed_runs(protocol, metrics, planned, measurements)
+    failed = failed_runs(study, model, measurements)
     itself = [name for name in dropped if protocol.criteria[name].level is Level.MUST]
-    decision, reasons = decide(results, failed, itself, judged_alone(protocol, metrics, planned))
-    deciding = [draft.criterion for draft in drafts if draft.criterion.level is Level.MUST]
-    longest = max((_length_ps(run) for c in deciding for run in drawn_on(c, metrics, planned)), default=0.0)
-    too_small = installation_check(protocol, longest)
+    decision, reasons = decide(results, failed, itself, judged_alone(study, model))
+    deciding = [name for name in study.of_level(Level.MUST) if name not in dropped]
+    drawn = [run for name in deciding for run in study.drawn_on(name, model)]
+    too_small = installation_check(protocol, max((run.length_ps for run in drawn), default=0.0))
     refused = f"{INSTALLATION_CHECK}: {too_small}" if too_small else ""
-    tested = max(
-        (level.tests for d in drafts if d.criterion.level is Level.MUST for level in levels[d.name]), default=0
-    )
+    tested = max((level.tests for name in deciding for level in levels[name]), default=0)
     return ModelVerdict(
         model=model,
         decision=decision,
@@ -110,7 +87,7 @@ def _judge_model(
         notes=((left_out_note(dropped),) if dropped else ())
         + tuple(notes_of(protocol, model, decision, results, tested)),
         dropped=tuple(dropped_criteria(protocol, itself)),
-        guards=tuple(_blind(protocol, [run for c in deciding for run in drawn_on(c, metrics, planned)])),
+        guards=tuple(_blind(protocol, drawn)),
         installation_check=too_small,
     )
 
@@ -122,13 +99,9 @@ def _uses(protocol: Protocol, dropped: Sequence[str], itself: Sequence[str]) -> 
 
 def _blind(protocol: Protocol, runs: Sequence[Run]) -> Iterator[str]:
     """Guards that see little in the simulations of these runs: `nve: bond_stretch is off, ...`."""
-    for base in dict.fromkeys(base_name(protocol, simulation) for simulation in {run.simulation: None for run in runs}):
+    for base in dict.fromkeys(run.base_simulation for run in runs):
         for guard, text in blind_spots(protocol.simulations[base]):
             yield f"{base}: {guard}: {text}"
-
-
-def _length_ps(run: Run) -> float:
-    return run.settings.steps * run.settings.timestep_fs / FS_PER_PS
 
 
 @dataclass(frozen=True)
@@ -149,34 +122,18 @@ class _Draft:
         return [CellTest(self.criterion, one, self.confidence) for one in found]
 
 
-def _draft(
-    name: str,
-    criterion: Criterion,
-    looks: int,
-    metrics: Mapping[str, Metric],
-    runs: Sequence[Run],
-    probes: Sequence[Probe],
-    measurements: Measurements,
-) -> _Draft:
-    """Pool the cells of one criterion for one model.
-
-    Args:
-        metrics: by their name in the protocol.
-        runs, probes: everything planned for this model.
-    """
-    metric_name, key = split_quantity(criterion.metric)
-    metric = metrics.get(metric_name)
-    quantity = metric.quantities.get(key) if metric else None
-    examined = [probe for probe in probes if probe.metric == metric_name]
-    own: Sequence[Run | Probe] = examined if isinstance(metric, ProbeMetric) else runs
-    places = places_of(own, criterion)
-    confidence = 1 - (1 - criterion.confidence) / looks
-    reason = _nothing(criterion, quantity, places) or (pooled_twice(own, criterion, metric) if metric else "")
+def _draft(name: str, model: str, study: Study, measurements: Measurements) -> _Draft:
+    """Pool the conditions of one criterion for one model."""
+    criterion, metric = study.protocol.criteria[name], study.metric_of(name)
+    quantity = metric.quantities.get(split_quantity(criterion.metric)[1]) if metric else None
+    conditions = study.conditions_of(name, model)
+    confidence = 1 - (1 - criterion.confidence) / study.protocol.looks
+    reason = _nothing(criterion, quantity, conditions) or pooled_twice(study, name, model)
     found: list[Pooled] = []
     if quantity is not None and not reason:
-        grouped = cells(criterion.metric, places, criterion.per, measurements)
         least = -math.inf if criterion.min is None else criterion.min
         most = math.inf if criterion.max is None else criterion.max
+        grouped = cells(criterion.metric, conditions, measurements)
         found = [pooled(criterion.metric, quantity, cell, confidence).facing(least, most) for cell in grouped]
     return _Draft(name, criterion, quantity, reason, tuple(found), confidence)
 
@@ -192,9 +149,9 @@ def _levels(drafts: Sequence[_Draft]) -> dict[str, list[Strictness]]:
     return found
 
 
-def _result(draft: _Draft, levels: Sequence[Strictness], lengths: Mapping[Place, float]) -> CriterionResult:
+def _result(draft: _Draft, levels: Sequence[Strictness]) -> CriterionResult:
     criterion = draft.criterion
-    judged = [_judge_cell(test, level, lengths) for test, level in zip(draft.tests, levels, strict=True)]
+    judged = [_judge_cell(test, level) for test, level in zip(draft.tests, levels, strict=True)]
     absent = [CellResult(one.measurement, Outcome.NOT_MEASURED) for one in draft.cells if one.measurement.reason]
     results = _sorted(draft, [*judged, *absent])
     return CriterionResult(
@@ -219,13 +176,13 @@ def _sorted(draft: _Draft, results: Sequence[CellResult]) -> list[CellResult]:
     return sorted(planned, key=lambda cell: (BADNESS.index(cell.outcome), -_excess(draft.criterion, cell)))
 
 
-def _nothing(criterion: Criterion, quantity: Quantity | None, places: Sequence[Place]) -> str:
+def _nothing(criterion: Criterion, quantity: Quantity | None, conditions: Sequence[CriterionCondition]) -> str:
     """Why nothing at all can be judged; empty where there is something."""
     if quantity is None:
         return f"there is no quantity {criterion.metric}"
     if criterion.units is not None and criterion.units != quantity.units:
         return f"the bound is in {criterion.units}, but {criterion.metric} in {quantity.units}"
-    return "" if places else "no run or probe was planned that it could be measured from"
+    return "" if conditions else "no run or probe was planned that it could be measured from"
 
 
 def _excess(criterion: Criterion, cell: CellResult) -> float:
@@ -238,7 +195,7 @@ def _excess(criterion: Criterion, cell: CellResult) -> float:
     return max(beyond + below)
 
 
-def _judge_cell(test: CellTest, level: Strictness, lengths: Mapping[Place, float]) -> CellResult:
+def _judge_cell(test: CellTest, level: Strictness) -> CellResult:
     found = test.cell.measurement
     within = test.within(test.confidence)
     if level.failed and not within:
@@ -248,7 +205,7 @@ def _judge_cell(test: CellTest, level: Strictness, lengths: Mapping[Place, float
         return CellResult(found, Outcome.PASS)
     if beyond and test.least <= found.value <= test.most:
         return CellResult(found, Outcome.INCONCLUSIVE, beyond)  # more replicas cannot make it pass
-    own = [lengths[place] for place, _, _ in test.cell.cell.readings if place in lengths]
+    own = [run.length_ps for run, _, _ in test.cell.cell.readings if isinstance(run, Run)]
     advice = advise(test, level, own)
     return CellResult(found, Outcome.INCONCLUSIVE, "; ".join(filter(None, (beyond, advice.text))), advice.more_replicas)
 

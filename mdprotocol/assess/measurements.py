@@ -23,9 +23,11 @@ import numpy as np
 import xarray as xr
 
 from mdprotocol.assess.labelled import LabelCount
-from mdprotocol.assess.places import PROBE_DIMS, RUN_DIMS, Coordinate, Extra, Place, Reading
+from mdprotocol.assess.places import PROBE_DIMS, RUN_DIMS, Extra, Place, Reading
 from mdprotocol.contracts import Pool, Quantity
 from mdprotocol.errors import StoreError
+from mdprotocol.plan import Probe, Run
+from mdprotocol.plan.types import Coordinate
 
 MEASURED, NOT_PLANNED = 0, 1
 REASON = "__reason"
@@ -202,7 +204,7 @@ def collect(
     """
     entries = list(entries)
     probes = [place for entry in entries for place in entry.readings if place.is_probe]
-    axes = _axes([*outcomes, *probes])
+    axes = axes_of([*outcomes, *probes])
     reasons = {"": MEASURED, "not planned": NOT_PLANNED}
     variables: dict[str, Any] = dict(_run_table(outcomes, labels or {}, axes))
     extra_axes: dict[str, list[Coordinate]] = _extra_axes(entries)
@@ -213,7 +215,7 @@ def collect(
     return Measurements(xr.Dataset(variables, coords, {"mdprotocol_measurements": FORMAT}))
 
 
-def _axes(places: Sequence[Place]) -> dict[str, list[Coordinate]]:
+def axes_of(places: Sequence[Place | Run | Probe]) -> dict[str, list[Coordinate]]:
     """Coordinates in the order of the plan; temperatures and replicas in rising order."""
     axes: dict[str, list[Coordinate]] = {}
     for dim in RUN_DIMS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from mdprotocol.contracts import ComparisonMetric, Metric, ProbeMetric, ReplicaC
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.plan.itself import ITSELF, against_itself
 from mdprotocol.plan.metrics import REFERENCE_VARIABLES, needs_labels
-from mdprotocol.plan.types import Probe, Run
-from mdprotocol.protocol.schema import REFERENCE, LabelRules, Protocol
+from mdprotocol.plan.study import Study
+from mdprotocol.plan.types import Condition, Probe, Run
+from mdprotocol.protocol.schema import REFERENCE, LabelRules
 from mdprotocol.store import ResultsFolder
 
 SHARED_BYTES = 32 << 20
@@ -65,28 +66,18 @@ Spread = Callable[[Sequence[Part]], Iterable[Sequence[Found]]]
 """Measures parts, in any order."""
 
 
-def measure(
-    protocol: Protocol,
-    metrics: Mapping[str, Metric],
-    runs: Sequence[Run],
-    probes: Sequence[Probe],
-    folder: ResultsFolder,
-    spread: Spread | None = None,
-) -> Measurements:
-    """Measure all metrics on all planned runs and probes.
+def measure(study: Study, folder: ResultsFolder, spread: Spread | None = None) -> Measurements:
+    """Measure all metrics on all planned runs and probes; where an identity is given, only a file that has it is trusted.
 
     Args:
-        metrics: by their name in the protocol.
-        runs, probes: what was planned; where an identity is given, only the file with this identity is trusted.
         spread: measures the parts, on several workers perhaps; one after the other here where None. What comes out does
             not depend on it.
     """
-    parts = _parts(protocol, metrics, runs, probes, folder)
-    found = {one.place: one for some in (spread or _in_turn)(parts) for one in some}
+    metrics = study.metrics
+    found = {one.place: one for some in (spread or _in_turn)(_parts(study, folder)) for one in some}
     readings: dict[str, dict[Place, Reading]] = {f"{name}.{q}": {} for name, m in metrics.items() for q in m.quantities}
     outcomes: dict[Place, str] = {}
-    planned: list[Run | Probe] = [*runs, *probes]
-    for place in map(Place.of, planned):  # in the order of the plan, whoever came first
+    for place in map(Place.of, study.items):  # in the order of the plan, whoever came first
         if place not in found:  # a probe of a metric that is not measured
             continue
         if not place.is_probe:
@@ -104,34 +95,21 @@ def _in_turn(parts: Sequence[Part]) -> Iterable[Sequence[Found]]:
     return map(measure_part, parts)
 
 
-def _parts(
-    protocol: Protocol,
-    metrics: Mapping[str, Metric],
-    runs: Sequence[Run],
-    probes: Sequence[Probe],
-    folder: ResultsFolder,
-) -> list[Part]:
+def _parts(study: Study, folder: ResultsFolder) -> list[Part]:
     """The work in parts, those with the most runs first."""
-    models = {run.model for run in runs}
+    models = {run.model for run in study.runs}
     itself = frozenset(
-        (m, name) for m in models for name, metric in metrics.items() if against_itself(protocol, m, metric)
+        (m, name) for m in models for name, metric in study.metrics.items() if against_itself(study.protocol, m, metric)
     )
-    groups: dict[tuple[Any, ...], list[Run]] = {}
-    for run in runs:
-        groups.setdefault(_pair(run)[:3], []).append(run)
+    whole = Part(folder.root, study.metrics, itself, study.protocol.labels)
+    groups: dict[Condition, list[Run]] = {}
+    for run in study.runs:
+        groups.setdefault(run.condition, []).append(run)
     parts = [
-        Part(
-            folder.root,
-            metrics,
-            itself,
-            protocol.labels,
-            tuple(group),
-            tuple(run for run in group if run.model == REFERENCE),
-        )
+        replace(whole, runs=tuple(group), references=tuple(run for run in group if run.model == REFERENCE))
         for group in sorted(groups.values(), key=lambda group: -len(group))
     ]
-    of_probes = Part(folder.root, metrics, itself, protocol.labels, probes=tuple(probes))
-    return [*parts, of_probes] if probes else parts
+    return [*parts, replace(whole, probes=study.probes)] if study.probes else parts
 
 
 def measure_part(part: Part) -> list[Found]:
@@ -180,6 +158,8 @@ class _Session:
             return file
         if (run.model, name) in self.part.itself:
             return ITSELF
+        if not metric.measures_failed and file.dataset.attrs["outcome"] == "failed":
+            return f"{if_failed(file.dataset)}only runs that reached their end are measured"
         if needs_labels(metric) and file.labels.problem:
             return f"{if_failed(file.dataset)}{file.labels.problem}"
         if not isinstance(metric, ComparisonMetric):

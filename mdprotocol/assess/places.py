@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mdprotocol.plan.select import SYSTEM_ONLY, Combination, in_words, select, unselected
-from mdprotocol.plan.types import Probe, Run
-from mdprotocol.protocol.schema import DIMS, Criterion
+from mdprotocol.plan.types import Coordinate, Probe, Run
 
 RUN_DIMS = ("model", "system", "simulation", "temperature", "replica")
 PROBE_DIMS = ("model", "system")
 
-Coordinate = str | float
 Extra = tuple[tuple[str, Coordinate], ...]
 """Coordinates in a metric's own dims (element, time bin, ...); empty for a plain number."""
 
@@ -22,9 +19,7 @@ class Place:
     """One run (all coordinates), or one probe (no simulation, temperature, replica).
 
     Attributes:
-        id: id of the run or probe; the condition in words where there is none.
-        system: empty where there is none and the criterion names no system.
-        unplanned: why there is none, where a criterion names a condition for which nothing was planned.
+        id: id of the run or probe.
     """
 
     id: str
@@ -33,7 +28,6 @@ class Place:
     simulation: str | None = None
     temperature: float | None = None
     replica: int | None = None
-    unplanned: str = ""
 
     @classmethod
     def of(cls, item: Run | Probe) -> Place:
@@ -52,20 +46,6 @@ class Place:
         found = {dim: getattr(self, dim) for dim in RUN_DIMS}
         return {dim: value for dim, value in found.items() if value is not None and value != ""}
 
-    @classmethod
-    def absent(cls, model: str, combination: Combination) -> Place:
-        """Place of a condition that a criterion names and nothing was planned for."""
-        at = dict(combination)
-        kelvin = float(at["temperature"]) if "temperature" in at else None
-        simulation = str(at["simulation"]) if "simulation" in at else None
-        name = in_words(combination)
-        why = "named by `where`, but no run or probe of it was planned for this model"
-        return cls(name, model, str(at.get("system", "")), simulation, kelvin, unplanned=why)
-
-    def where(self, dims: tuple[str, ...] | list[str]) -> dict[str, Coordinate]:
-        """The coordinates in these dims that this place has, the model in front."""
-        return {dim: value for dim, value in self.coordinates.items() if dim == "model" or dim in dims}
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -73,14 +53,3 @@ class Reading:
 
     values: Mapping[Extra, float]
     reason: str = ""
-
-
-def places_of(items: Sequence[Run | Probe], criterion: Criterion) -> list[Place]:
-    """Places of the runs (or probes) of one model that a criterion keeps, then those that it names and that are not planned.
-
-    None where it keeps nothing at all.
-    """
-    kept = select(items, criterion)
-    dims = SYSTEM_ONLY if kept and isinstance(kept[0], Probe) else DIMS
-    missing = unselected(items, criterion, dims) if kept else []
-    return [*map(Place.of, kept), *(Place.absent(kept[0].model, combination) for combination in missing)]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mdprotocol.assess.statistics import clopper_pearson
+from mdprotocol.contracts import TaskFailure
 from mdprotocol.plan.metrics import split_quantity
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.verdicts import Level, ModelVerdict, Outcome
@@ -97,6 +98,24 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """A fault that could not be tried: an error of the self-test, neither caught nor missed.
+
+    Attributes:
+        fault: what was to be planted.
+        problems: what each error said, with its traceback.
+    """
+
+    fault: Planted
+    problems: Mapping[str, str]
+
+    @classmethod
+    def of(cls, fault: Planted, failures: Iterable[TaskFailure]) -> Broken:
+        """What ended the trial of a fault."""
+        return cls(fault, {str(failure): failure.traceback for failure in failures})
+
+
+@dataclass(frozen=True)
 class FalseAlarms:
     """Repetitions without a fault.
 
@@ -123,9 +142,10 @@ class Power:
     Attributes:
         model: the model under which the faults were planted.
         baseline: the trial without a fault that the faults are compared with.
-        faults: every planted fault.
+        faults: every planted fault that could be tried.
         sound: the repetitions without a fault.
         declared: share of faults that must be caught as expected.
+        broken: faults that could not be tried; with any, nobody knows whether the power is met.
     """
 
     model: str
@@ -133,6 +153,7 @@ class Power:
     faults: tuple[Seen, ...]
     sound: FalseAlarms
     declared: float
+    broken: tuple[Broken, ...] = ()
 
     @property
     def caught(self) -> int:
@@ -147,7 +168,8 @@ class Power:
     @property
     def met(self) -> bool:
         """The declared share of faults is caught as expected, and no sound repetition is rejected."""
-        return self.as_expected >= self.declared * len(self.faults) - 1e-9 and self.sound.alarms == 0
+        enough = self.as_expected >= self.declared * len(self.faults) - 1e-9
+        return enough and self.sound.alarms == 0 and not self.broken
 
 
 def see(protocol: Protocol, fault: Planted, baseline: Trial, trial: Trial, registered: Iterable[str]) -> Seen:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from mdprotocol.assess.cells import cells, default_per, pooled
-from mdprotocol.assess.measurements import Measurements
-from mdprotocol.contracts import Metric
-from mdprotocol.protocol.schema import Protocol
+from mdprotocol.assess.cells import cells, pooled
+from mdprotocol.assess.measurements import Measurements, axes_of
+from mdprotocol.contracts import ProbeMetric
+from mdprotocol.plan import Probe, Run, Study
+from mdprotocol.plan.conditions import conditions
+from mdprotocol.protocol.schema import DIMS
 from mdprotocol.verdicts import Measurement
 
 CONFIDENCE = 0.95
 
 
-def tabulate(protocol: Protocol, metrics: Mapping[str, Metric], measurements: Measurements) -> list[Measurement]:
-    """One measurement a quantity and cell (model × system × simulation × temperature × the metric's own dims)."""
-    wanted = {f"{name}.{quantity}" for name, metric in metrics.items() for quantity in metric.quantities}
+def tabulate(study: Study, measurements: Measurements) -> list[Measurement]:
+    """One measurement a quantity and condition (model × system × simulation × temperature × the metric's own dims)."""
+    runs = _in_order(study.runs)
     found = []
-    for name, quantity in measurements.quantities.items():
-        if name in wanted:
-            places = measurements.places(name)
-            grouped = cells(name, places, default_per(places), measurements)
-            found += [pooled(name, quantity, cell, CONFIDENCE).measurement for cell in grouped]
+    for name, metric in study.metrics.items():
+        own = [probe for probe in study.probes if probe.metric == name]
+        items: Sequence[Run | Probe] = _in_order(own) if isinstance(metric, ProbeMetric) else runs
+        grouped = conditions(items, DIMS)
+        for key, quantity in metric.quantities.items():
+            each = cells(f"{name}.{key}", grouped, measurements)
+            found += [pooled(f"{name}.{key}", quantity, cell, CONFIDENCE).measurement for cell in each]
     return found
+
+
+def _in_order(items: Sequence[Run | Probe]) -> list[Run | Probe]:
+    """Models, systems and simulations in the order of the plan; temperatures rising."""
+    axes = axes_of(items)
+    return sorted(items, key=lambda item: [axes[dim].index(at) for dim, at in item.coordinates.items()])

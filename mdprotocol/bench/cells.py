@@ -158,6 +158,6 @@ def peak_bytes() -> int:
     return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
-def case_task(task: tuple[Case, Any], emit: Callable[[Any], None]) -> CaseTimings:
+def case_task(case: Case, emit: Callable[[Any], None]) -> CaseTimings:
     """What an executor runs."""
-    return time_case(task[0], emit)
+    return time_case(case, emit)

@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
 from ase.md.verlet import VelocityVerlet
 
+from mdprotocol.calculators import ForceFieldCalculator, to_atoms
+from mdprotocol.chemistry import degrees_of_freedom
 from mdprotocol.contracts import Dynamics, Evaluation, ForceField, Structure, Topology
 from mdprotocol.engine import random
 from mdprotocol.engine.forces import Forces
 from mdprotocol.engine.loop import initial_state
-from mdprotocol.engine.velocities import degrees_of_freedom, maxwell_boltzmann
-from mdprotocol.errors import ReferenceFailure
+from mdprotocol.engine.velocities import maxwell_boltzmann
 from mdprotocol.freshness import fresh_answer
 from mdprotocol.units import FS_IN_ASE_TIME
 
@@ -38,7 +37,7 @@ class SteppingLoop(ABC):
 
         Raises:
             NotMeasurable: the model gave a remembered or a broken answer.
-            ReferenceFailure: it gave none.
+            NoAnswer: it gave none.
         """
         wall, cpu = zip(*self._timed(steps), strict=True)
         return wall, cpu
@@ -68,7 +67,7 @@ class EngineLoop(SteppingLoop):
 
     def __init__(self, field: ForceField, structure: Structure, copies: int, dynamics: Dynamics, seed: int = 0) -> None:
         super().__init__(field.device)
-        kelvin = _middle(dynamics.temperatures_K)
+        kelvin = dynamics.middle_temperature_K
         state = initial_state([structure] * copies, [kelvin] * copies)
         dof = degrees_of_freedom(structure, dynamics.integrator.conserves_momentum)
         state.timestep, state.dof = dynamics.timestep_fs, torch.full((copies,), float(dof), dtype=torch.float64)
@@ -108,7 +107,7 @@ class AseLoop(SteppingLoop):
         plain = field.plain("float32") or field
         self.kernel, self.dtype = "ase" if field.calculator() is not None else plain.kernel, plain.dtype
         self._atoms = to_atoms(structure)
-        self._atoms.calc = field.calculator() or EagerCalculator(plain, structure)
+        self._atoms.calc = field.calculator() or ForceFieldCalculator(plain.prepare(Topology.of([structure])))
         self._atoms.set_velocities(_velocities(structure, dynamics, [seed]) / FS_IN_ASE_TIME)
         self._dynamics = VelocityVerlet(self._atoms, timestep=dynamics.timestep_fs * FS_IN_ASE_TIME)
         next(iter(self._dynamics.irun(0)), None)  # the first forces
@@ -121,26 +120,6 @@ class AseLoop(SteppingLoop):
     def _answer(self) -> Evaluation:
         results = self._atoms.calc.results
         return Evaluation(torch.tensor([results["energy"]]), torch.as_tensor(np.array(results["forces"])))
-
-
-class EagerCalculator(Calculator):
-    """A force field as an ASE calculator, for one structure."""
-
-    implemented_properties = ["energy", "forces"]
-
-    def __init__(self, field: ForceField, structure: Structure) -> None:
-        super().__init__()
-        self._evaluate = field.prepare(Topology.of([structure]))
-
-    def calculate(
-        self, atoms: Atoms | None = None, properties: object = None, system_changes: object = all_changes
-    ) -> None:
-        super().calculate(atoms, properties, system_changes)
-        assert atoms is not None
-        found = self._evaluate(torch.from_numpy(atoms.positions))
-        if found.errors:
-            raise ReferenceFailure("; ".join(found.errors.values()))
-        self.results = {"energy": float(found.energy[0]), "forces": found.forces.cpu().numpy()}
 
 
 class Sgemm:
@@ -164,27 +143,11 @@ def _velocities(structure: Structure, dynamics: Dynamics, seeds: Sequence[int]) 
     offsets = np.arange(len(seeds) + 1) * len(structure)
     noise = random.Streams(seeds, offsets, random.VELOCITIES, block=1).normal_atoms().numpy()
     dof = degrees_of_freedom(structure, dynamics.integrator.conserves_momentum)
-    kelvin = _middle(dynamics.temperatures_K)
+    kelvin = dynamics.middle_temperature_K
     return np.concatenate([maxwell_boltzmann(structure, kelvin, own, dof) for own in np.split(noise, len(seeds))])
-
-
-def to_atoms(structure: Structure) -> Atoms:
-    """ASE's atoms of a structure; the charge as calculators expect it."""
-    return Atoms(
-        numbers=structure.numbers,
-        positions=structure.positions,
-        masses=structure.masses,
-        cell=structure.cell,
-        pbc=structure.pbc,
-        info={"charge": structure.charge} if structure.charge else None,
-    )
 
 
 def _seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
-
-
-def _middle(temperatures: tuple[float, ...]) -> float:
-    return sorted(temperatures)[len(temperatures) // 2]

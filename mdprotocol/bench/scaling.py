@@ -63,6 +63,6 @@ def throughput(ends: Sequence[Sequence[float]], copies: int) -> float:
     return copies * sum(sum(first < end <= last for end in own) for own in ends) / (last - first)
 
 
-def load_task(task: tuple[Load, Any], emit: Callable[[Any], None]) -> list[float]:
+def load_task(load: Load, emit: Callable[[Any], None]) -> list[float]:
     """What an executor runs."""
-    return step_times(task[0])
+    return step_times(load)

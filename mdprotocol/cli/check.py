@@ -20,6 +20,6 @@ def execute(args: argparse.Namespace) -> int:
     """Check it."""
     from mdprotocol.plan.describe import describe  # not for the other commands to wait for
 
-    prepared, plan = app.check(options.source(args))
-    print("\n".join(describe(prepared.protocol, plan)))
+    _, plan = app.check(options.source(args))
+    print("\n".join(describe(plan)))
     return 0

@@ -1,6 +1,6 @@
 """The contracts a plugin fulfils. A component is its own options: a frozen pydantic model with one verb.
 
-    Model, Reference   load()            -> ForceField      energy and forces of a batch
+    Model, Teacher     load()            -> ForceField      energy and forces of a batch
     SystemSource       build()           -> Structure       one molecule or periodic structure
     Integrator         start(), step()                      advances a batch in place
     Metric             measure(run)      -> values          numbers from the dataset of one run
@@ -8,7 +8,7 @@
     ReplicaComparison  compare_replicas(run, ref, others)   the same, with the reference's other replicas as yardstick
     ProbeMetric        probe(), measure()                   numbers from a short calculation on the model itself
     Reporter           render(report)    -> files           one kind of output
-    Executor           execute(tasks)    -> results         where and how tasks run
+    Executor           execute(tasks)    -> (place, result or TaskFailure), where and how tasks run
 
 A component's `type` is a `Literal` with its name in the protocol; field names carry their units (`timestep_fs`); the
 first line of the docstring is its summary in `mdprotocol plugins` and in the JSON schema. Torch is imported by no
@@ -16,7 +16,7 @@ module here: judging and reporting work without it.
 """
 
 from mdprotocol.contracts.base import Component
-from mdprotocol.contracts.executors import Executor, Staff
+from mdprotocol.contracts.executors import Executor, Staff, TaskFailure, attempt
 from mdprotocol.contracts.integrators import Integrator, MDState, RandomStreams
 from mdprotocol.contracts.metrics import (
     ComparisonMetric,
@@ -30,13 +30,13 @@ from mdprotocol.contracts.metrics import (
     Subject,
     Values,
 )
-from mdprotocol.contracts.models import Evaluation, Evaluator, ForceField, Model, Reference
+from mdprotocol.contracts.models import Data, Evaluation, Evaluator, ForceField, Model, Reference, Teacher
 from mdprotocol.contracts.reports import Figure, Report, Reporter, RunRow
 from mdprotocol.contracts.structures import Structure, SystemSource, Topology
 
 __all__ = [
-    "ComparisonMetric", "Component", "Dynamics", "Evaluation", "Evaluator", "Executor", "Figure", "ForceField",
-    "Integrator", "MDState", "Metric", "Model", "Pool", "ProbeMetric", "Propagate", "Quantity", "RandomStreams",
-    "Reference", "ReplicaComparison", "Report", "Reporter", "RunRow", "Staff", "Structure", "Subject", "SystemSource",
-    "Topology", "Values",
+    "ComparisonMetric", "Component", "Data", "Dynamics", "Evaluation", "Evaluator", "Executor", "Figure",
+    "ForceField", "Integrator", "MDState", "Metric", "Model", "Pool", "ProbeMetric", "Propagate", "Quantity", "RandomStreams",
+    "Reference", "ReplicaComparison", "Report", "Reporter", "RunRow", "Staff", "Structure", "Subject",
+    "SystemSource", "TaskFailure", "Teacher", "Topology", "Values", "attempt",
 ]  # fmt: skip

@@ -35,6 +35,8 @@ class MDState:
 
     Attributes:
         positions (N, 3) Å; velocities (N, 3) Å/fs; forces (N, 3) eV/Å; energy (B,) eV (potential).
+        cells: (B, 3, 3) Å, rows are cell vectors; zeros when open. Integrators leave them alone so far: the engine refuses
+            one that does not, for its guards, frames and checkpoints do not follow a moving box yet.
         masses: (N, 1) eV fs²/Å².
         owner: (N,) int64, copy of each atom.  copies: B.
         temperature: (B,) K, target.  dof: (B,) degrees of freedom.
@@ -50,6 +52,7 @@ class MDState:
     velocities: torch.Tensor
     forces: torch.Tensor
     energy: torch.Tensor
+    cells: torch.Tensor
     masses: torch.Tensor
     owner: torch.Tensor
     copies: int

@@ -55,6 +55,8 @@ class Metric(Component):
     quantities: ClassVar[Mapping[str, Quantity]]
     needs: ClassVar[frozenset[str]] = frozenset()
     """Dataset variables without which it is NOT MEASURED."""
+    measures_failed: ClassVar[bool] = True
+    """Whether the frames of a failed run up to its failure mean something to it; if not, it is never asked about one."""
 
     def inapplicable(self, quantity: str, structure: Structure) -> str:
         """Why a quantity says nothing of a structure, whatever the model; empty where it applies.
@@ -113,6 +115,11 @@ class Dynamics:
     timestep_fs: float
     temperatures_K: tuple[float, ...]
 
+    @property
+    def middle_temperature_K(self) -> float:
+        """The middle one of its temperatures; the lower of two."""
+        return sorted(self.temperatures_K)[(len(self.temperatures_K) - 1) // 2]
+
 
 class Propagate(Protocol):
     """Short dynamics of the subject; its docstring is that of `mdprotocol.engine.propagate.propagate`."""
@@ -170,4 +177,9 @@ class ProbeMetric(Metric):
 
     @abstractmethod
     def probe(self, subject: Subject) -> xr.Dataset:
-        """Do the calculation; the dataset is stored, and `measure` is given it back when judging (no torch there)."""
+        """Do the calculation; the dataset is stored, and `measure` is given it back when judging (no torch there).
+
+        Raises:
+            NotMeasurable, NoAnswer, StructureError: there is no answer; the reason is stored in place of a dataset
+                and becomes NOT MEASURED, and `measure` is not called.
+        """

@@ -12,10 +12,11 @@ import numpy as np
 
 from mdprotocol.contracts.base import Component
 from mdprotocol.contracts.structures import Structure, Topology
-from mdprotocol.errors import ReferenceFailure
+from mdprotocol.errors import NoAnswer
 
 if TYPE_CHECKING:
     import torch
+    import xarray as xr
 
 
 @dataclass
@@ -26,9 +27,9 @@ class Evaluation:
         energy: (B,) eV, float64.
         forces: (N, 3) eV/Å, float64.
         errors: reason by copy index, where the model gave no answer for a copy (its values are then NaN).
-        stress: computes, when called, the stress (B, 3, 3) eV/Å³ at the same positions: dE/dstrain over the volume,
-            positive where the cell wants to shrink; to be called before the positions tensor is changed. None where the
-            model has none, or a copy is not periodic.
+        stress: computes, when called, the stress (B, 3, 3) eV/Å³ at the same positions and cells: dE/dstrain over the
+            volume, positive where the cell wants to shrink; to be called before either tensor is changed. None where
+            the model has none, or a copy is not periodic.
     """
 
     energy: torch.Tensor
@@ -36,9 +37,28 @@ class Evaluation:
     errors: dict[int, str] = field(default_factory=dict)
     stress: Callable[[], torch.Tensor] | None = None
 
+    def answered(self, *, finite: bool = False) -> Evaluation:
+        """This answer, which is one for every copy.
 
-Evaluator = Callable[["torch.Tensor"], Evaluation]
-"""Positions (N, 3) Å float64 -> Evaluation. It may keep state between calls (neighbour lists, SCF guesses)."""
+        Args:
+            finite: whether its numbers have to be finite, too; a GPU is waited for.
+
+        Raises:
+            NoAnswer: it is not.
+        """
+        if self.errors:
+            raise NoAnswer("the model gave no answer: " + "; ".join(sorted(set(map(str, self.errors.values())))))
+        if finite and not bool(self.energy.isfinite().all() and self.forces.isfinite().all()):
+            raise NoAnswer("the model's energy or forces are not finite")
+        return self
+
+
+Evaluator = Callable[["torch.Tensor", "torch.Tensor"], Evaluation]
+"""Positions (N, 3) Å and cells (B, 3, 3) Å, both float64 -> Evaluation.
+
+It writes into neither. It may keep state between calls (neighbour lists, SCF guesses), but answers for the cells that it is
+given, whatever those of the topology were: a list follows the box (`Box` tells when it has changed). Which axes are
+periodic is the topology's, and does not change; of a copy that has none the cell means nothing."""
 
 
 class ForceField(ABC):
@@ -87,14 +107,14 @@ class ForceField(ABC):
         """Energy (eV) and forces (n, 3) eV/Å of one structure, as numpy; for probes and tests.
 
         Raises:
-            ReferenceFailure: the model gave no answer.
+            NoAnswer: the model gave none.
         """
         import torch
 
         where = structure.positions if positions is None else positions
-        result = self.prepare(Topology.of([structure]))(torch.as_tensor(np.ascontiguousarray(where, dtype=np.float64)))
-        if result.errors:
-            raise ReferenceFailure("; ".join(result.errors.values()))
+        topology = Topology.of([structure])
+        at = torch.as_tensor(np.ascontiguousarray(where, dtype=np.float64))
+        result = self.prepare(topology)(at, torch.from_numpy(topology.cells)).answered()
         return float(result.energy[0]), result.forces.detach().cpu().numpy()
 
 
@@ -144,5 +164,34 @@ class Model(Component):
         return iter(())
 
 
-class Reference(Model):
-    """Base of references: a teacher that forces, energies and trajectories are compared with."""
+class Reference(Component):
+    """What models are compared with: a `Teacher`, which can be asked, or `Data`, which cannot."""
+
+
+class Teacher(Model, Reference):
+    """Base of references that answer at any geometry: forces, energies and trajectories are compared with theirs.
+
+    The references that plugins bring, and that a protocol names, are teachers: so far there are no others.
+    """
+
+
+class Data(Reference):
+    """Base of references that are what somebody once calculated or measured, and cannot be asked anything else.
+
+    No plugin can bring one yet: the registry takes teachers only.
+    """
+
+    @abstractmethod
+    def frames(self, base: Path, structure: Structure) -> xr.Dataset | None:
+        """Labelled geometries of this structure: `position`, `reference_energy` and `reference_force` by frame.
+
+        Units and dims as in run files (`mdprotocol.variables`). None where there are none.
+        """
+
+    @abstractmethod
+    def trajectories(self, base: Path, structure: Structure) -> Sequence[xr.Dataset]:
+        """Trajectories of this structure, one a replica, in the layout of run files."""
+
+    @abstractmethod
+    def values(self, base: Path, structure: Structure) -> Mapping[str, tuple[float, float]]:
+        """Values of this structure with their standard errors, by `metric.quantity` and in its units."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from mdprotocol.contracts.base import Component
+
+PER_ATOM = ("numbers", "positions", "masses", "magnetic_moments", "fixed", "velocities")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class Structure:
         pbc: (3,) bool.
         charge: total charge, e.
         provenance: where the geometry comes from (method, file, hash).
+        multiplicity: 2S + 1 of the electrons; whatever a model takes for granted where None.
+        magnetic_moments: (n,) initial moments, Bohr magnetons; None where nothing is said of them.
+        fixed: (n,) bool, atoms that are to stay where they are; None where none is.
+        velocities: (n, 3) Å/fs that the source gives; None where it gives none.
     """
 
     name: str
@@ -35,6 +41,10 @@ class Structure:
     pbc: np.ndarray
     charge: int = 0
     provenance: Mapping[str, str] = field(default_factory=dict)
+    multiplicity: int | None = None
+    magnetic_moments: np.ndarray | None = None
+    fixed: np.ndarray | None = None
+    velocities: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -42,6 +52,11 @@ class Structure:
     @property
     def periodic(self) -> bool:
         return bool(np.any(self.pbc))
+
+    def of_atoms(self, chosen: np.ndarray) -> Structure:
+        """These atoms (m,), by index, in this order, with all that is said of each; an atom may come more than once."""
+        given = {name: getattr(self, name) for name in PER_ATOM}
+        return replace(self, **{name: values[chosen] for name, values in given.items() if values is not None})
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class Topology:
         numbers: (N,) atomic numbers, int64.
         masses: (N,) amu.
         offsets: (B+1,) int64; the atoms of copy b are offsets[b]:offsets[b+1].
-        cells: (B, 3, 3) Å; zeros when open.
+        cells: (B, 3, 3) Å at the start, rows are cell vectors; zeros when open. Evaluators are given those of each call.
         pbc: (B, 3) bool.
         charges: (B,) int64.
     """

@@ -1,7 +1,6 @@
 """Bonds of a batch's initial structures, and the pairs that could become new ones; numpy, all copies at once.
 
-Two atoms are bonded at the start where they are closer than 1.2 times the sum of their covalent radii (Cordero et al.,
-Dalton Trans. 2008, 2832, as tabulated in ASE). Periodic images are atoms like others: a pair is (i, j, image of j),
+Which atoms are bonded at the start says `chemistry`. Periodic images are atoms like others: a pair is (i, j, image of j),
 found by ASE's neighbour list; positions are never wrapped, so that a pair stays the same pair.
 """
 
@@ -11,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ase.data import covalent_radii
 from ase.neighborlist import primitive_neighbor_list
 
+from mdprotocol.chemistry import reach
 from mdprotocol.contracts import Structure
 
-BOND_FACTOR = 1.2
 SKIN_A = 2.0
 """Pairs this much beyond their limit are kept, and found anew when an atom has moved by half of it."""
 ALL_PAIRS = 64
@@ -72,7 +70,7 @@ def bonds(structures: Sequence[Structure], offsets: np.ndarray, stretch: float) 
     """Bonds of the initial structures; a bond is broken beyond `stretch` times its initial length."""
     found = []
     for structure, offset in zip(structures, offsets, strict=False):
-        pairs = _near(structure, structure.positions, BOND_FACTOR * covalent_radii[structure.numbers], int(offset))
+        pairs = _near(structure, structure.positions, reach(structure.numbers), int(offset))
         start = pairs.distances(np.concatenate([np.zeros((int(offset), 3)), structure.positions]))
         found.append(Pairs(pairs.i, pairs.j, pairs.shift, start, stretch * start))
     return Pairs.joined(found)
@@ -122,7 +120,7 @@ class Strangers:
 
     def _find(self, b: int, positions: np.ndarray) -> Pairs:
         structure, offset = self._structures[b], int(self._offsets[b])
-        radii = self._factor * covalent_radii[structure.numbers]
+        radii = reach(structure.numbers, self._factor)
         found = _every(structure, offset) if _small(structure) else _near(structure, positions, radii, offset, SKIN_A)
         limit = radii[found.i - offset] + radii[found.j - offset]
         return Pairs(found.i, found.j, found.shift, found.start, limit).without(self._bonds)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mdprotocol.errors import in_words
+if TYPE_CHECKING:
+    from mdprotocol.contracts import TaskFailure
 
 
 @dataclass(frozen=True)
@@ -81,5 +83,5 @@ class TaskFailed(Event):
     detail: str
 
     @classmethod
-    def of(cls, error: BaseException) -> TaskFailed:
-        return cls("task", in_words(error))
+    def of(cls, failure: TaskFailure) -> TaskFailed:
+        return cls("task", str(failure))

@@ -100,7 +100,8 @@ def _probe_all(
         if not path and time.process_time() > until:
             continue
         try:
-            found = probe.measure(_loaded(folder, path) if path else probe.probe(subject))
+            stored = _loaded(folder, path) if path else probe.probe(subject)
+            found = {} if stored.attrs.get("outcome") == "failed" else probe.measure(stored)
         except BaseException as error:  # a probe that breaks tells nothing, and must not hide what the others tell
             if asked_to_stop(error):
                 raise

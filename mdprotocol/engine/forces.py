@@ -69,24 +69,24 @@ class Forces:
             raise PluginError(f"the model returned energy and forces of shape {shapes}; it must return {wanted}")
 
     def update(self, state: MDState) -> None:
-        """Energy and forces at the state's positions, beside them, in float64."""
+        """Energy and forces at the state's positions and cells, beside them, in float64."""
         if self._atoms is not None:
             # An integrator may have moved a parked copy, even to NaN; the model never sees that.
             state.positions.index_copy_(0, self._atoms, self._home[self._atoms])
-        found = self._evaluate(state.positions)
+        found = self._evaluate(state.positions, state.cells)
         state.energy = found.energy.detach().to(self._home)  # its device and float64
         forces = found.forces.detach().to(self._home)
         state.forces = forces if self._atoms is None else forces.index_fill(0, self._atoms, 0.0)
         if found.errors:
             self.errors.update({b: text for b, text in found.errors.items() if b not in self._parked})
 
-    def _evaluate(self, positions: torch.Tensor) -> Evaluation:
+    def _evaluate(self, positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
         try:
-            return self._ask(positions)
-        except PluginError:  # what the model may not do ends the task; it is no failure of a run
+            return self._ask(positions, cells)
+        except (PluginError, MemoryError, torch.OutOfMemoryError):  # ends the task, or halves it; no run has failed
             raise
         except BaseException as error:
-            culprits = {} if asked_to_stop(error) else self._culprits(positions)
+            culprits = {} if asked_to_stop(error) else self._culprits(positions, cells)
             if not culprits:
                 raise error
         for copy, text in culprits.items():
@@ -94,22 +94,28 @@ class Forces:
             self.park(copy)
         assert self._atoms is not None
         positions.index_copy_(0, self._atoms, self._home[self._atoms])
-        return self._ask(positions)
+        return self._ask(positions, cells)
 
-    def _ask(self, positions: torch.Tensor) -> Evaluation:
-        before = positions._version
-        found = self._evaluator(positions)
-        if positions._version != before:  # wrapped into a cell, say: the dynamics would go on from there
-            raise PluginError("the model changed the positions that it was given; it has to work on a copy of them")
+    def _ask(self, positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
+        before = positions._version, cells._version
+        found = self._evaluator(positions, cells)
+        if (
+            positions._version,
+            cells._version,
+        ) != before:  # wrapped into a cell, say: the dynamics would go on from there
+            raise PluginError(
+                "the model changed the positions or cells that it was given; it has to work on a copy of them"
+            )
         return found
 
-    def _culprits(self, positions: torch.Tensor) -> dict[int, str]:
+    def _culprits(self, positions: torch.Tensor, cells: torch.Tensor) -> dict[int, str]:
         """Copies at whose positions the model raises on its own: one that explodes must not end its neighbours."""
         found: dict[int, str] = {}
         for b, structure in enumerate(self._structures):
             first, last = self._topology.offsets[b : b + 2].tolist()
             try:
-                self._force_field.prepare(Topology.of([structure]))(positions[first:last].clone())
+                alone = self._force_field.prepare(Topology.of([structure]))
+                alone(positions[first:last].clone(), cells[b : b + 1].clone())
             except BaseException as error:
                 if asked_to_stop(error):
                     raise

@@ -24,10 +24,11 @@ def inert(force_field: ForceField, structure: Structure, seed: int = 0) -> str:
         seed: of the geometries, in each of which every atom is 0.05 Å from its place, in a random direction.
     """
     try:
-        evaluate = force_field.prepare(Topology.of([structure]))
+        topology = Topology.of([structure])
+        evaluate, cells = force_field.prepare(topology), torch.from_numpy(topology.cells)
         largest, energies = 0.0, []
         for positions in _displaced(structure, seed):
-            found = evaluate(torch.from_numpy(positions))
+            found = evaluate(torch.from_numpy(positions), cells)
             forces = found.forces.detach().abs()
             if found.errors or not bool(torch.isfinite(forces).all()):
                 return ""

@@ -12,9 +12,9 @@ import torch
 
 from mdprotocol.contracts import Evaluator, ForceField, Structure, Topology
 from mdprotocol.engine.journal import SEGMENT_SECONDS, History
-from mdprotocol.engine.known import KnownLabels
+from mdprotocol.engine.known import LABELLED_BY, KnownLabels
 from mdprotocol.engine.stopping import Stop
-from mdprotocol.errors import PluginError, ReferenceFailure, asked_to_stop, told
+from mdprotocol.errors import NoAnswer, PluginError, asked_to_stop, told
 from mdprotocol.store.netcdf import Growing
 from mdprotocol.store.segment import Segment
 from mdprotocol.store.work import Work
@@ -35,6 +35,7 @@ class Labels:
     Args:
         b: copy of the run in its batch.
         known: labels that need not be computed again, unless the reference remembers.
+        key: what determines these labels but for the positions (`label_key`).
     """
 
     def __init__(
@@ -46,10 +47,13 @@ class Labels:
         reference: ForceField,
         every: int,
         known: KnownLabels,
+        key: str,
     ) -> None:
         self._work, self._history, self._b, self._series = work, history, b, f"labels-{b}"
         self._structure, self._reference, self._every, self._known = structure, reference, every, known
-        self._planned = -(-history.frames(b) // every)
+        self._topology = Topology.of([structure])
+        self._cells = torch.from_numpy(self._topology.cells)
+        self._key, self._planned = key, -(-history.frames(b) // every)
         found = list(itertools.takewhile(self._fits, self._work.segments(self._series)))
         self._segments = len(found)
         self._facts: dict[str, Any] = (
@@ -79,14 +83,14 @@ class Labels:
             self._make_segment(stop, tick)
 
     def _make_segment(self, stop: Stop, tick: Callable[[], None]) -> None:
-        evaluator, facts = self._reference.prepare(Topology.of([self._structure])), dict(self._facts)
+        evaluator, facts = self._reference.prepare(self._topology), dict(self._facts)
         kept: list[tuple[int, float, np.ndarray]] = []
         facts["first"], started = facts["kept"], time.monotonic()
         while facts["done"] < self._planned and not self._due(facts["done"], len(kept), started, stop):
             frame = facts["done"] * self._every
             try:
                 kept.append((frame, *self._label(evaluator, self._history.value("position", self._b, frame))))
-            except ReferenceFailure as error:
+            except NoAnswer as error:
                 facts["failed"] += 1
                 facts["reason"] = facts["reason"] or f"frame {frame}: {error}"
             facts["done"] += 1
@@ -98,7 +102,7 @@ class Labels:
 
     def _label(self, evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndarray]:
         found = None if self._reference.remembers else self._known.at(positions)
-        return _answer(evaluator, positions) if found is None else found
+        return _answer(evaluator, positions, self._cells) if found is None else found
 
     def _due(self, done: int, held: int, started: float, stop: Stop) -> bool:
         """Whether a segment ends here; fixed beforehand for a reference that remembers."""
@@ -109,8 +113,12 @@ class Labels:
         return held >= MANY_LABELS or (held > 0 and time.monotonic() - started > SEGMENT_SECONDS)
 
     def attributes(self) -> dict[str, Any]:
-        """What the run's file says about labels that could not be made."""
-        return {"reference_failures": self._facts["failed"], "reference_failure_detail": self._facts["reason"]}
+        """What the run's file says about its labels: whose they are, and how many could not be made."""
+        return {
+            "reference_failures": self._facts["failed"],
+            "reference_failure_detail": self._facts["reason"],
+            LABELLED_BY: self._key,
+        }
 
     def parts(self) -> Iterator[Growing]:
         """The labels for the run's file; none at all where there is none, so that what needs them is NOT MEASURED."""
@@ -132,26 +140,26 @@ def _arrays(kept: list[tuple[int, float, np.ndarray]], atoms: int) -> dict[str, 
     }
 
 
-def _answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[float, np.ndarray]:
+def _answer(evaluator: Evaluator, positions: np.ndarray, cells: torch.Tensor) -> tuple[float, np.ndarray]:
     """Energy and forces of the reference.
 
     Raises:
-        ReferenceFailure: there is no answer, or it is not finite.
+        NoAnswer: there is no answer, or it is not finite.
         PluginError: the reference does what it may not.
     """
     try:
-        found = evaluator(torch.from_numpy(positions))
+        found = evaluator(torch.from_numpy(positions), cells)
         errors, energy, forces = found.errors, float(found.energy[0]), found.forces.detach().cpu().numpy().copy()
-    except (ReferenceFailure, PluginError, MemoryError, torch.OutOfMemoryError):
+    except (NoAnswer, PluginError, MemoryError, torch.OutOfMemoryError):
         raise
     except BaseException as error:  # a plugin's: it costs this label
         if asked_to_stop(error):
             raise
-        raise ReferenceFailure(f"it raised {told(error)}") from error
+        raise NoAnswer(f"it raised {told(error)}") from error
     if errors:
-        raise ReferenceFailure("; ".join(map(str, errors.values())))
+        raise NoAnswer("; ".join(map(str, errors.values())))
     if forces.shape != positions.shape:
-        raise ReferenceFailure(f"it gave forces of shape {forces.shape} for {len(positions)} atoms")
+        raise NoAnswer(f"it gave forces of shape {forces.shape} for {len(positions)} atoms")
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
-        raise ReferenceFailure("its energy or forces are not finite")
+        raise NoAnswer("its energy or forces are not finite")
     return energy, forces

@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from mdprotocol.chemistry import degrees_of_freedom
 from mdprotocol.contracts import ForceField, Integrator, MDState, Structure, Topology
 from mdprotocol.engine import random
 from mdprotocol.engine.forces import Forces
 from mdprotocol.engine.guards import Failure, Watch
 from mdprotocol.engine.journal import Journal, endings_in, grouped
 from mdprotocol.engine.recording import Ending, Frame, Recorder, snapshot
-from mdprotocol.engine.velocities import degrees_of_freedom, maxwell_boltzmann, without_drift
+from mdprotocol.engine.velocities import maxwell_boltzmann, without_drift
+from mdprotocol.errors import PluginError
 from mdprotocol.plan.steps import frames_of
 from mdprotocol.plan.types import RunSettings
 from mdprotocol.store.segment import Segment
@@ -95,6 +97,7 @@ class Loop:
         self._alive = np.ones(len(structures), dtype=bool)
         self._device = force_field.device
         self._state = initial_state(structures, temperatures_K, self._device)
+        self._cells = self._state.cells
         self._stages = list(stages(settings))
         self.endings = [Ending() for _ in structures]
         self.dof = self._dof(settings.integrator)
@@ -291,6 +294,7 @@ class Loop:
 
     def _look(self, stage: Stage) -> None:
         """Look at every copy in all that was put aside and as it is now; those that have failed leave."""
+        self._check_cells()
         before = self._alive.sum()
         for step, state in self._looks:
             here = state.on_host()
@@ -303,6 +307,10 @@ class Loop:
         self._looks = []
         if self._alive.sum() < before:
             self._forces.hold(self._state)
+
+    def _check_cells(self) -> None:
+        if self._state.cells is not self._cells or self._cells._version != 0:
+            raise PluginError("the integrator changed the cells; runs in a moving box are not possible yet")
 
     def _end(self, b: int, failure: Failure, stage: Stage, step: int, state: MDState) -> None:
         clock = stage.first + step if stage.first == 0 else min(stage.first + step, -1)
@@ -363,6 +371,7 @@ def initial_state(structures: Sequence[Structure], temperatures_K: Sequence[floa
         velocities=torch.zeros_like(positions),
         forces=torch.zeros_like(positions),
         energy=numbers(),
+        cells=torch.from_numpy(topology.cells).to(device),
         masses=torch.from_numpy(topology.masses[:, None] * AMU_EV_FS2_PER_A2).to(device),
         owner=torch.from_numpy(topology.owner).to(device),
         copies=topology.copies,

@@ -78,8 +78,9 @@ class PlainFrames:
 
     def _call(self, structure: Structure, positions: Sequence[np.ndarray]) -> list[tuple[float, np.ndarray] | str]:
         assert self._plain is not None
-        evaluate = self._plain.prepare(Topology.of([structure] * len(positions)))
-        found = evaluate(torch.from_numpy(np.concatenate(positions)))
+        topology = Topology.of([structure] * len(positions))
+        evaluate = self._plain.prepare(topology)
+        found = evaluate(torch.from_numpy(np.concatenate(positions)), torch.from_numpy(topology.cells))
         energies = found.energy.detach().cpu().numpy()
         forces = found.forces.detach().cpu().numpy().reshape(len(positions), len(structure), 3)
         return [

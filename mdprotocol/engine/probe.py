@@ -3,46 +3,77 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
-from mdprotocol.contracts import ForceField, Structure, Subject
+import xarray as xr
+
+from mdprotocol.contracts import ForceField, ProbeMetric, Structure, Subject, TaskFailure, attempt
 from mdprotocol.engine import events
 from mdprotocol.engine.batch import Emit
 from mdprotocol.engine.inert import inert
 from mdprotocol.engine.propagate import propagate
 from mdprotocol.engine.unchanged import check_unchanged
-from mdprotocol.errors import MDProtocolError, NotMeasurable, asked_to_stop, in_words
+from mdprotocol.errors import REFUSALS, MDProtocolError, NotMeasurable
 from mdprotocol.plan.types import Probe, ProbeBatch
 from mdprotocol.store import ResultsFolder
 
 
-def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> None:
-    """Do every probe of a model and write its dataset; a probe that fails is reported and leaves no file."""
+def run_probes(batch: ProbeBatch, root: Path, emit: Emit) -> dict[str, TaskFailure]:
+    """Do every probe of a model and write its dataset.
+
+    A probe that has no answer (`REFUSALS`) is stored as one that failed, with the reason. One that cannot be done at all is
+    reported and leaves no file: it must not take the others with it, and its criterion will be NOT MEASURED.
+
+    Returns:
+        The failures of the latter, by the probe's id.
+    """
     folder = ResultsFolder(root)
     force_field = batch.component.load(Path(batch.base))
     check_unchanged(batch.component, batch.base, batch.probes[0].model_digest)
     teacher = batch.reference.load(Path(batch.base)) if batch.reference else None
+    _check_reference(batch)
     why_nothing = functools.cache(lambda system: inert(force_field, batch.structures[system]))
+    failures: dict[str, TaskFailure] = {}
     for probe in batch.probes:
         label = f"{probe.model} {probe.system} {probe.metric}"
         emit(events.ProbeStarted(label))
-        try:
-            if _examines_forces(probe) and (reason := why_nothing(probe.system)):
-                raise NotMeasurable(reason)
-            subject = _subject(probe, batch.structures[probe.system], force_field, teacher)
-            dataset = probe.component.probe(subject)
-            check_unchanged(batch.component, batch.base, probe.model_digest)
-            facts = {"identity": probe.identity, "model": probe.model, "system": probe.system, "metric": probe.metric}
-            facts["model_digest"] = probe.model_digest
-            folder.write_dataset(probe.path, dataset.assign_attrs(facts))
-            emit(events.ProbeFinished(label))
-        except BaseException as error:
-            if asked_to_stop(error):
-                raise
-            # A third party's probe must not take the others with it; its criterion will be NOT MEASURED.
-            problem = str(error) if isinstance(error, MDProtocolError) else in_words(error)
+        subject = _subject(probe, batch.structures[probe.system], force_field, teacher)
+        ended = attempt(functools.partial(_do, batch, probe, subject, why_nothing, folder))
+        problem = ""
+        if isinstance(ended, TaskFailure):
+            failures[probe.id] = ended
+            problem = str(ended.error) if isinstance(ended.error, MDProtocolError) else str(ended)
             folder.write_problem(probe.id, probe.identity, problem)
-            emit(events.ProbeFinished(label, problem=problem))
+        emit(events.ProbeFinished(label, problem=problem))
+    return failures
+
+
+def _do(
+    batch: ProbeBatch, probe: Probe, subject: Subject, why_nothing: Callable[[str], str], folder: ResultsFolder
+) -> None:
+    """Do one probe, and write its dataset if the model is still the one that was planned."""
+    if _examines_forces(probe) and (reason := why_nothing(probe.system)):
+        raise NotMeasurable(reason)
+    dataset = probed(probe.component, subject)
+    check_unchanged(batch.component, batch.base, probe.model_digest)
+    _check_reference(batch)
+    facts = {"identity": probe.identity, "model": probe.model, "system": probe.system, "metric": probe.metric}
+    facts["model_digest"] = probe.model_digest
+    folder.write_dataset(probe.path, dataset.assign_attrs(facts))
+
+
+def probed(metric: ProbeMetric, subject: Subject) -> xr.Dataset:
+    """The dataset of a probe; where it has no answer, one that says why, so that the reason reaches the verdict."""
+    try:
+        return metric.probe(subject)
+    except REFUSALS as error:
+        return xr.Dataset(attrs={"outcome": "failed", "failure_detail": str(error)})
+
+
+def _check_reference(batch: ProbeBatch) -> None:
+    if batch.reference is not None:
+        check_unchanged(batch.reference, batch.base, batch.reference_digest, "reference")
 
 
 def _examines_forces(probe: Probe) -> bool:

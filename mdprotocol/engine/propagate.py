@@ -6,13 +6,14 @@ import numpy as np
 import torch
 import xarray as xr
 
-from mdprotocol.contracts import Evaluator, ForceField, Integrator, MDState, Structure, Topology
+from mdprotocol.chemistry import degrees_of_freedom
+from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Integrator, MDState, Structure, Topology
 from mdprotocol.engine import random
 from mdprotocol.engine.dataset import run_dataset
 from mdprotocol.engine.loop import initial_state
 from mdprotocol.engine.recording import Ending, Frame, snapshot
-from mdprotocol.engine.velocities import degrees_of_freedom, maxwell_boltzmann
-from mdprotocol.errors import NotMeasurable
+from mdprotocol.engine.velocities import maxwell_boltzmann
+from mdprotocol.errors import MDProtocolError, NoAnswer, asked_to_stop, in_words
 from mdprotocol.plan.types import Run, RunSettings
 from mdprotocol.protocol.schema import Guards
 
@@ -41,7 +42,7 @@ def propagate(
         A dataset in the layout of a run file.
 
     Raises:
-        NotMeasurable: the model gave no answer on the way, or numbers that are not finite.
+        NoAnswer: the model gave none on the way, or numbers that are not finite.
     """
     state = _start(structure, integrator, timestep_fs, temperature_K, seed, positions, velocities, force_field.device)
     evaluate = force_field.prepare(Topology.of([structure]))
@@ -87,13 +88,21 @@ def _start(
 
 
 def _update(state: MDState, evaluate: Evaluator) -> None:
-    result = evaluate(state.positions)
-    if result.errors:
-        raise NotMeasurable("the model gave no answer: " + "; ".join(result.errors.values()))
-    if not bool(torch.isfinite(result.forces).all() and torch.isfinite(result.energy).all()):
-        raise NotMeasurable("the model's energy or forces are not finite")
+    result = _asked(evaluate, state.positions, state.cells).answered(finite=True)
     # Copies: an evaluator may give the same memory again, and an integrator may still need the old forces.
     state.energy, state.forces = result.energy.detach().clone(), result.forces.detach().clone()
+
+
+def _asked(evaluate: Evaluator, positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
+    """The model's answer; as in a run, one that raises has none."""
+    try:
+        return evaluate(positions, cells)
+    except (MDProtocolError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except BaseException as error:
+        if asked_to_stop(error):
+            raise
+        raise NoAnswer(f"the model gave no answer: {in_words(error)}") from error
 
 
 def _copied(frame: Frame) -> Frame:

@@ -1,4 +1,4 @@
-"""Whether a model is still what was planned: its files and its code may be replaced between the plan and the last frame."""
+"""Whether a model or a reference is what was planned: its files and code may be replaced before the last frame is written."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from mdprotocol.errors import CheckpointError
 from mdprotocol.plan.identity import hashed, model_facts
 
 
-def check_unchanged(model: Model, base: str, digest: str) -> None:
+def check_unchanged(model: Model, base: str, digest: str, role: str = "model") -> None:
     """Compare a model with what it was when it was planned: asked after it was loaded, and before anything is written.
 
     Args:
         digest: of the plan; empty where none was made.
+        role: what the plan uses it for, in messages.
 
     Raises:
         CheckpointError: it is another one now.
@@ -25,4 +26,4 @@ def check_unchanged(model: Model, base: str, digest: str) -> None:
     except OSError:
         same = False
     if not same:
-        raise CheckpointError("the model's files or code changed after this was planned; run it again")
+        raise CheckpointError(f"the {role}'s files or code changed after this was planned; run it again")

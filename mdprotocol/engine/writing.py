@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import torch
 from mdprotocol.contracts import ForceField, Structure, Topology
 from mdprotocol.engine.dataset import without_frames
 from mdprotocol.engine.journal import History, Journal
-from mdprotocol.engine.known import LABELLED_BY, known_labels, label_key
+from mdprotocol.engine.known import known_labels, label_key
 from mdprotocol.engine.labels import Labels
 from mdprotocol.engine.plain import PlainFrames
 from mdprotocol.engine.stopping import Stop
+from mdprotocol.engine.unchanged import check_unchanged
 from mdprotocol.plan.steps import plain_frames_of
 from mdprotocol.plan.types import Batch, Run
 from mdprotocol.protocol.schema import REFERENCE
@@ -57,10 +58,13 @@ class Writing:
         """
         structures = [self.batch.structures[run.system] for run in self.batch.runs]
         history = self.journal.history(Topology.of(structures).offsets)
-        reference, outcomes, plain = self._reference(), [], PlainFrames(self.model)
+        wanted = [b for b, run in enumerate(self.batch.runs) if self.folder.identity(run.path) != run.identity]
+        labels = self._labels(wanted, structures, history, tick)
+        self._check_unchanged()  # what is written now is the work of these files and of no others
+        outcomes, plain = [], PlainFrames(self.model)
         for b, (run, structure) in enumerate(zip(self.batch.runs, structures, strict=True)):
-            if self.folder.identity(run.path) != run.identity:
-                self._write(b, run, structure, history, reference, plain, tick)
+            if b in wanted:
+                self._write(b, run, structure, history, labels.get(b), plain)
             attrs = self.folder.attributes(run.path) or {"outcome": "missing", "failure_kind": ""}
             outcomes.append(RunOutcome(run.id, attrs["outcome"], attrs["failure_kind"]))
             self.stop.leave_if_asked()
@@ -73,23 +77,37 @@ class Writing:
         run: Run,
         structure: Structure,
         history: History,
-        reference: ForceField | None,
+        labels: Labels | None,
         plain: PlainFrames,
-        tick: Callable[[], None],
     ) -> None:
         attributes, checked = plain.of(history, b, structure, plain_frames_of(run.settings))
         parts = [Growing("frame", history.frames(b), history.slabs(b)), *checked]
-        if reference is not None:
-            key = self._label_key(structure)
-            with known_labels(self.folder, run.path, key) as known:
-                every = self.batch.settings.reference_every
-                labels = Labels(self.work, history, b, structure, reference, every, known)
-                labels.make(self.stop, tick)
+        if labels is not None:
             attributes, parts = attributes | labels.attributes(), [*parts, *labels.parts()]
-            attributes[LABELLED_BY] = key
         fixed = without_frames(run, structure, history.endings[b], float(self.dof[b]), self.model.kernel)
         self.folder.write_growing(run.path, fixed.assign_attrs(attributes), parts)
         self.folder.forget_problem(run.id)
+
+    def _labels(
+        self, wanted: Sequence[int], structures: Sequence[Structure], history: History, tick: Callable[[], None]
+    ) -> dict[int, Labels]:
+        """The reference's labels of these copies, all made; none where the batch has no reference."""
+        reference, found = self._reference(), dict[int, Labels]()
+        for b in wanted if reference is not None else ():
+            assert reference is not None
+            run, structure = self.batch.runs[b], structures[b]
+            key = self._label_key(structure)
+            with known_labels(self.folder, run.path, key) as known:
+                every = self.batch.settings.reference_every
+                found[b] = Labels(self.work, history, b, structure, reference, every, known, key)
+                found[b].make(self.stop, tick)
+        return found
+
+    def _check_unchanged(self) -> None:
+        batch = self.batch
+        check_unchanged(batch.component, batch.base, batch.runs[0].model_digest)
+        if batch.reference is not None:
+            check_unchanged(batch.reference, batch.base, batch.reference_digest, "reference")
 
     def _label_key(self, structure: Structure) -> str:
         assert self.batch.reference is not None
@@ -100,4 +118,6 @@ class Writing:
         batch = self.batch
         if batch.reference is None or not batch.settings.reference_every or batch.model == REFERENCE:
             return None
-        return batch.reference.load(Path(batch.base))
+        reference = batch.reference.load(Path(batch.base))
+        check_unchanged(batch.reference, batch.base, batch.reference_digest, "reference")
+        return reference

@@ -21,7 +21,7 @@ class WrongAnswer(Flaw):
 
     def prepare(self, sound: ForceField, topology: Topology) -> Evaluator:
         evaluate, spoil = sound.prepare(topology), self.spoiling(topology)
-        return lambda positions: spoil(positions, evaluate(positions))
+        return lambda positions, cells: spoil(positions, evaluate(positions, cells))
 
     @abstractmethod
     def spoiling(self, topology: Topology) -> Spoil:

@@ -48,6 +48,6 @@ class OwnReference(Change):
 
     def planned(self, plan: Plan, label: str) -> Plan:
         def batch(one: Batch) -> Batch:
-            return replace(one, reference=one.component) if one.reference is not None else one
+            return replace(one, reference=one.component, reference_digest="") if one.reference is not None else one
 
         return planted(plan, label, batch)

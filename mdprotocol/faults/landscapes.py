@@ -156,13 +156,13 @@ class ShiftedBond(Flaw):
         last = torch.from_numpy(topology.offsets[1:] - 1)
         partner: torch.Tensor | None = None
 
-        def spoiled(x: torch.Tensor) -> Evaluation:
+        def spoiled(x: torch.Tensor, cells: torch.Tensor) -> Evaluation:
             nonlocal partner
             partner = _nearest(x, last, topology) if partner is None else partner
             vector = x[last] - x[partner]
             distance = vector.norm(dim=1, keepdim=True)
             unit = vector / distance
-            found = evaluate(x.index_add(0, last, -self.shift * unit))
+            found = evaluate(x.index_add(0, last, -self.shift * unit), cells)
             pull = found.forces[last]
             across = self.shift / distance * (pull - (pull * unit).sum(dim=1, keepdim=True) * unit)
             forces = found.forces.index_add(0, last, -across).index_add(0, partner, across)

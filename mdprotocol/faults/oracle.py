@@ -68,7 +68,7 @@ class ElementMorse(ForceField):
             decay = torch.exp(-width * (distance - length))
             return depth * ((1 - decay) ** 2 - 1), 2 * depth * width * decay * (1 - decay)
 
-        def evaluate(positions: torch.Tensor) -> Evaluation:
+        def evaluate(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
             nothing = Evaluation(positions.new_zeros(topology.copies), torch.zeros_like(positions))
             return pairs.add(nothing, positions, term)
 

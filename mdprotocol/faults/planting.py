@@ -25,10 +25,14 @@ def planted(
     examined = [_probes(one, probes(one), label) for one in plan.probe_batches]
     runs = {run.id: run for one in batches for run in one.runs}
     found = {probe.id: probe for one in examined for probe in one.probes}
-    return replace(
-        plan,
+    study = replace(
+        plan.study,
         runs=tuple(runs[run.id] for run in plan.runs),
         probes=tuple(found[probe.id] for probe in plan.probes),
+    )
+    return replace(
+        plan,
+        study=study,
         batches=tuple(batches),
         probe_batches=tuple(examined),
     )

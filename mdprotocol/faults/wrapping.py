@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import SerializeAsAny
 
 from mdprotocol.contracts import Evaluator, ForceField, Model, Topology
+from mdprotocol.faults.blame import blamed
 from mdprotocol.faults.fault import Change
 from mdprotocol.faults.planting import planted
 from mdprotocol.plan.types import Batch, Plan, ProbeBatch
@@ -55,7 +56,7 @@ class FaultyForceField(ForceField):
         self.remembers = sound.remembers
 
     def prepare(self, topology: Topology) -> Evaluator:
-        evaluator = self._flaw.prepare(self._sound, topology)
+        evaluator = blamed(self._sound, self._flaw.prepare, topology)
         self.kernel, self.notices = self._sound.kernel, self._sound.notices
         return evaluator
 

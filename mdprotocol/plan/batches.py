@@ -45,6 +45,7 @@ def make_batches(
     reference: Model | None,
     structures: Mapping[str, Structure],
     base: Path,
+    reference_digest: str = "",
 ) -> tuple[Batch, ...]:
     """Batches, the longest first, so that several workers finish at about the same time.
 
@@ -60,6 +61,7 @@ def make_batches(
             runs=group,
             structures={group[0].system: structures[group[0].system]},
             base=str(base),
+            reference_digest=reference_digest,
         )
         for group in grouped(runs)
     ]
@@ -72,6 +74,7 @@ def make_probe_batches(
     reference: Model | None,
     structures: Mapping[str, Structure],
     base: Path,
+    reference_digest: str = "",
 ) -> tuple[ProbeBatch, ...]:
     """One batch of probes for each model."""
     return tuple(
@@ -82,6 +85,7 @@ def make_probe_batches(
             structures={probe.system: structures[probe.system] for probe in own},
             base=str(base),
             reference=reference if any(probe.component.needs_reference for probe in own) else None,
+            reference_digest=reference_digest,
         )
         for name in dict.fromkeys(probe.model for probe in probes)
         if (own := tuple(probe for probe in probes if probe.model == name))

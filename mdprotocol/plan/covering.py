@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mdprotocol.contracts import ProbeMetric
-from mdprotocol.plan.expand import expand_probes, expand_runs
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.itself import against_itself
-from mdprotocol.plan.metrics import metrics_of, split_quantity
+from mdprotocol.plan.metrics import split_quantity
 from mdprotocol.plan.select import SYSTEM_ONLY, covered
 from mdprotocol.plan.sources import examinable, measurable
+from mdprotocol.plan.study import make_study
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.registry import Registry
@@ -23,10 +23,8 @@ def covering(protocol: Protocol, registry: Registry, document: Document | None =
     Raises:
         ProtocolError: the protocol cannot be expanded into runs.
     """
-    findings = Findings(document)
-    runs = expand_runs(protocol, findings)
-    findings.raise_problems()
-    probes, metrics = expand_probes(protocol, registry), metrics_of(protocol, registry)
+    study = make_study(protocol, registry, Findings(document))
+    runs, probes, metrics = study.runs, study.probes, study.metrics
 
     def kept(criterion: Criterion) -> Criterion | None:
         name, _ = split_quantity(criterion.metric)

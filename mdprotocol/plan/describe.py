@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mdprotocol.plan.estimate import Estimate, estimate
+from mdprotocol.plan.estimate import PlanCost, estimate
 from mdprotocol.plan.steps import frames_of, labels_of
 from mdprotocol.plan.types import CriterionSource, Plan, Run, total_steps
 from mdprotocol.protocol.schema import Protocol
@@ -53,13 +53,13 @@ def _row(runs: Sequence[Run]) -> SimulationRow:
     )
 
 
-def describe(protocol: Protocol, plan: Plan, workers: int | None = None) -> list[str]:
+def describe(plan: Plan, workers: int | None = None) -> list[str]:
     """The whole plan as lines of text: systems, runs, time and disk, sources of the criteria, warnings.
 
     Args:
         workers: processes that share the batches; one a core by default.
     """
-    cost = estimate(plan, workers or os.cpu_count() or 1)
+    cost, protocol = estimate(plan, workers or os.cpu_count() or 1), plan.study.protocol
     return [
         f"Protocol {protocol.name}" + (f": {protocol.description}" if protocol.description else ""),
         "",
@@ -69,7 +69,7 @@ def describe(protocol: Protocol, plan: Plan, workers: int | None = None) -> list
         "",
         _cost(plan, cost),
         "",
-        *_criteria(protocol, plan),
+        *_criteria(plan),
         *_warnings(plan),
     ]
 
@@ -102,13 +102,14 @@ def _simulations(plan: Plan) -> list[str]:
     return table(header, rows)
 
 
-def _cost(plan: Plan, cost: Estimate) -> str:
+def _cost(plan: Plan, cost: PlanCost) -> str:
     counts = f"{len(plan.runs):,} runs in {len(plan.batches):,} batches, {len(plan.probes):,} probes"
     time = f"about {duration(cost.seconds)} on {cost.workers} worker{'s' * (cost.workers > 1)}"
     return f"{counts}; {plan.atom_steps:,} atom-steps; {time} (a rough estimate), {size(cost.bytes)} on disk"
 
 
-def _criteria(protocol: Protocol, plan: Plan) -> list[str]:
+def _criteria(plan: Plan) -> list[str]:
+    protocol = plan.study.protocol
     rows = [
         [
             source.criterion,

@@ -53,7 +53,7 @@ def cost_of(model: Model, structure: Structure) -> Cost:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PlanCost:
     """Wall time in seconds on `workers` workers, and bytes on disk."""
 
     seconds: float
@@ -61,9 +61,9 @@ class Estimate:
     workers: int
 
 
-def estimate(plan: Plan, workers: int = 1) -> Estimate:
+def estimate(plan: Plan, workers: int = 1) -> PlanCost:
     """Estimated wall time (batches shared out over the workers, the longest first; probes alone) and disk space."""
-    return Estimate(
+    return PlanCost(
         seconds=_shared_out((batch_seconds(batch) for batch in plan.batches), workers)
         + sum(probe_seconds(batch) for batch in plan.probe_batches),
         bytes=sum(run_bytes(run, len(plan.structures[run.system])) for run in plan.runs),

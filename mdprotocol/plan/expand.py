@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from mdprotocol.contracts import Dynamics, ProbeMetric
+from mdprotocol.contracts import Dynamics, Metric, ProbeMetric
 from mdprotocol.plan.batches import batch_sizes
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.guards import blind_spots
 from mdprotocol.plan.itself import against_itself, is_reference
-from mdprotocol.plan.metrics import metrics_of, split_quantity
+from mdprotocol.plan.metrics import split_quantity
+from mdprotocol.plan.replicas import replicas_of
 from mdprotocol.plan.seeds import probe_seed, run_seed
 from mdprotocol.plan.select import named
 from mdprotocol.plan.steps import run_settings
 from mdprotocol.plan.types import Probe, Run, RunSettings
-from mdprotocol.protocol.checks import expanded_name
 from mdprotocol.protocol.places import Path
-from mdprotocol.protocol.schema import REFERENCE, Addition, Criterion, Protocol, Simulation
-from mdprotocol.registry import Registry
+from mdprotocol.protocol.schema import REFERENCE, Criterion, Protocol, Simulation
+from mdprotocol.protocol.timesteps import expanded
 
 LARGE_TIMESTEP_FS = 2.0
 MAX_RUNS = 200_000
@@ -55,9 +55,9 @@ def _simulation_runs(protocol: Protocol, name: str, findings: Findings) -> Itera
         return
     for guard, text in blind_spots(simulation):
         findings.warn(("simulations", name, "guards", guard), text)
-    for expanded, settings in _expanded(name, simulation, findings):
+    for full, settings in _expanded(name, simulation, findings):
         for model in models_of(protocol, simulation):
-            yield from _model_runs(protocol, name, expanded, _for_model(settings, model, protocol), model)
+            yield from _model_runs(protocol, name, full, _for_model(settings, model, protocol), model)
 
 
 def run_count(protocol: Protocol, simulation: Simulation) -> int:
@@ -86,11 +86,10 @@ def systems_of(protocol: Protocol, simulation: Simulation) -> list[str]:
 
 def _expanded(name: str, simulation: Simulation, findings: Findings) -> Iterator[tuple[str, RunSettings]]:
     steps = simulation.timestep_fs
-    for index, dt in enumerate(steps if isinstance(steps, list) else [steps]):
+    for index, (full, dt) in enumerate(expanded(name, steps)):
         if dt > LARGE_TIMESTEP_FS:
             path: Path = ("simulations", name, "timestep_fs", *([index] if isinstance(steps, list) else []))
             findings.warn(path, f"{dt:g} fs is long; bonds to hydrogen need {LARGE_TIMESTEP_FS:g} fs or less")
-        full = expanded_name(name, dt) if isinstance(steps, list) else name
         yield full, run_settings(name, simulation, dt, findings)
 
 
@@ -101,49 +100,32 @@ def _for_model(settings: RunSettings, model: str, protocol: Protocol) -> RunSett
     return RunSettings(**{**vars(settings), "reference_every": 0})
 
 
-def _model_runs(protocol: Protocol, base: str, expanded: str, settings: RunSettings, model: str) -> Iterator[Run]:
+def _model_runs(protocol: Protocol, base: str, full: str, settings: RunSettings, model: str) -> Iterator[Run]:
     simulation = protocol.simulations[base]
     for system in systems_of(protocol, simulation):
         for kelvin in simulation.temperatures_K:
-            for replica, stage in _replicas(simulation, model, system, kelvin, settings.timestep_fs):
+            place = (model, system, kelvin, settings.timestep_fs)
+            for replica, stage in replicas_of(simulation.replicas, simulation.additions, *place):
                 seed = (
                     simulation.seeds[replica]
                     if simulation.seeds is not None and replica < len(simulation.seeds)
                     else run_seed(protocol.seed, system, base, kelvin, replica)
                 )
-                yield Run(model, system, expanded, kelvin, replica, seed, settings, identity="", stage=stage)
+                yield Run(model, system, full, kelvin, replica, seed, settings, "", stage=stage, base_simulation=base)
 
 
-def _replicas(
-    simulation: Simulation, model: str, system: str, kelvin: float, timestep_fs: float
-) -> Iterator[tuple[int, int]]:
-    """Replicas with their stage: those planned, then those that each addition brings."""
-    yield from ((replica, 0) for replica in range(simulation.replicas))
-    have = simulation.replicas
-    for stage, addition in enumerate(simulation.additions, 1):
-        if _concerns(addition, model, system, kelvin, timestep_fs):
-            yield from ((replica, stage) for replica in range(have, addition.replicas))
-            have = max(have, addition.replicas)
-
-
-def _concerns(addition: Addition, model: str, system: str, kelvin: float, timestep_fs: float) -> bool:
-    return (
-        (addition.models is None or model in addition.models or model == REFERENCE)
-        and (addition.systems is None or system in addition.systems)
-        and (addition.temperatures_K is None or kelvin in addition.temperatures_K)
-        and (addition.timesteps_fs is None or timestep_fs in addition.timesteps_fs)
-    )
-
-
-def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
+def expand_probes(protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run]) -> tuple[Probe, ...]:
     """Every probe: model × system × probe metric that the protocol uses; with identity "".
 
     A model is probed on the systems that its runs use, or on all where it has no runs, and on those that a criterion on
     the metric names; with a metric that criteria use, on those systems only that one of these criteria keeps. A probe that
     needs a simulation of its system is planned for no system that is named and not run.
+
+    Args:
+        metrics: all that the protocol uses, by name.
+        runs: all runs of the protocol.
     """
-    metrics = {name: m for name, m in metrics_of(protocol, registry).items() if isinstance(m, ProbeMetric)}
-    runs = expand_runs(protocol) if metrics else ()
+    examining = {name: metric for name, metric in metrics.items() if isinstance(metric, ProbeMetric)}
     sizes, moves = batch_sizes(runs), dynamics_of(runs)
     running = {model for model, _ in sizes}
     return tuple(
@@ -159,7 +141,7 @@ def expand_probes(protocol: Protocol, registry: Registry) -> tuple[Probe, ...]:
         )
         for model in protocol.models
         for system in protocol.systems
-        for name, metric in metrics.items()
+        for name, metric in examining.items()
         if (model, system) in sizes
         or model not in running
         or (system in systems_named(protocol, name) and not metric.needs_dynamics)

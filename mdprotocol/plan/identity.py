@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mdprotocol import __version__
 from mdprotocol.contracts import Component, Dynamics, Model, Structure
 from mdprotocol.modules import code_of, sha256
 from mdprotocol.plan.types import Probe, Run, RunSettings
 
-DATA_FORMAT = 4
+DATA_FORMAT = 5
 """Raise it with every change of the engine or of a plugin of ours after which runs come out differently."""
 OURS = ("mdprotocol", "mdprotocol_plugins")
 
@@ -106,8 +108,14 @@ def _content(text: str, digests: Mapping[Path, str], base: Path) -> Any:
 
 
 def structure_facts(structure: Structure) -> Any:
-    """A structure's numbers; its name and provenance do not move an atom."""
-    return {
+    """A structure's numbers; its name and provenance do not move an atom. What it does not say has no entry."""
+    said = {
+        "multiplicity": structure.multiplicity,
+        "magnetic_moments": _listed(structure.magnetic_moments),
+        "fixed": _listed(structure.fixed),
+        "velocities_A_fs": _listed(structure.velocities),
+    }
+    return {name: value for name, value in said.items() if value is not None} | {
         "numbers": structure.numbers.tolist(),
         "positions_A": structure.positions.tolist(),
         "masses_amu": structure.masses.tolist(),
@@ -115,6 +123,10 @@ def structure_facts(structure: Structure) -> Any:
         "pbc": [bool(periodic) for periodic in structure.pbc],
         "charge": structure.charge,
     }
+
+
+def _listed(values: np.ndarray | None) -> Any:
+    return None if values is None else values.tolist()
 
 
 def settings_facts(settings: RunSettings) -> Any:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mdprotocol.contracts import Metric, Model, Structure
-from mdprotocol.errors import MDProtocolError, UsageError, asked_to_stop, told
+from mdprotocol.contracts import Model, Structure
+from mdprotocol.errors import MDProtocolError, asked_to_stop, told
 from mdprotocol.plan.batches import make_batches, make_probe_batches
-from mdprotocol.plan.expand import expand_probes, expand_runs
+from mdprotocol.plan.carried import check_carried
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.identity import (
     Digests,
@@ -23,9 +23,9 @@ from mdprotocol.plan.identity import (
     structure_facts,
 )
 from mdprotocol.plan.itself import is_reference
-from mdprotocol.plan.metrics import metrics_of
 from mdprotocol.plan.sources import STABILITY, sources_of, warn_failures, warn_untouched
 from mdprotocol.plan.structures import sound_structure
+from mdprotocol.plan.study import Study, make_study
 from mdprotocol.plan.twice import find_equal_runs, find_pooled_twice
 from mdprotocol.plan.types import Plan, Probe, Run
 from mdprotocol.protocol.document import Document
@@ -54,26 +54,24 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     for place, why in protocol.left_out.items():
         findings.warn(tuple(place.split(".", 1)), f"left out: {why}")
     structures = _structures(protocol, base, findings)
-    runs = expand_runs(protocol, findings)
-    metrics = _metrics(protocol, registry, findings)
-    findings.raise_problems()
-    probes = expand_probes(protocol, registry)
-    _inspect(models, base, structures, (*runs, *probes), findings)
-    sources = sources_of(protocol, metrics, runs, probes, findings)
+    study = make_study(protocol, registry, findings)
+    _inspect(models, base, structures, study.items, findings)
+    sources = sources_of(study, findings)
     if STABILITY in registry.names("metrics"):
-        warn_failures(protocol, metrics, runs, findings)
-        warn_untouched(protocol, runs, findings)
+        warn_failures(study, findings)
+        warn_untouched(study, findings)
     findings.raise_problems()
-    runs, probes = _identified(runs, probes, facts, structures)
-    find_equal_runs(protocol, runs, findings)
+    digests = {name: hashed(fact) for name, fact in facts.items()}
+    study = _identified(study, digests, structures)
+    find_equal_runs(study.runs, findings)
     findings.raise_problems()
-    find_pooled_twice(protocol, metrics, runs, probes, structures, findings)
+    find_pooled_twice(study, structures, findings)
     findings.raise_problems()
+    reference = (protocol.reference, structures, base, digests.get(REFERENCE, ""))
     return Plan(
-        runs=runs,
-        probes=probes,
-        batches=make_batches(runs, models, protocol.reference, structures, base),
-        probe_batches=make_probe_batches(probes, models, protocol.reference, structures, base),
+        study=study,
+        batches=make_batches(study.runs, models, *reference),
+        probe_batches=make_probe_batches(study.probes, models, *reference),
         structures=structures,
         sources=sources,
         warnings=tuple(dict.fromkeys(findings.warnings)),
@@ -128,6 +126,7 @@ def _structures(protocol: Protocol, base: Path, findings: Findings) -> dict[str,
     for name, source in protocol.systems.items():
         with _plugin_asked(("systems", name), findings):
             structures[name] = sound_structure(source.build(name, base))
+            check_carried(name, structures[name], findings)
     return structures
 
 
@@ -144,18 +143,7 @@ def _plugin_asked(path: tuple[str, ...], findings: Findings) -> Iterator[None]:
         findings.error(path, f"its plugin raised {told(error)}", key=True)
 
 
-def _metrics(protocol: Protocol, registry: Registry, findings: Findings) -> dict[str, Metric]:
-    try:
-        return metrics_of(protocol, registry)
-    except UsageError as error:
-        findings.error(("criteria",), str(error), key=True)
-        return {}
-
-
-def _identified(
-    runs: tuple[Run, ...], probes: tuple[Probe, ...], facts: Mapping[str, Any], structures: Mapping[str, Structure]
-) -> tuple[tuple[Run, ...], tuple[Probe, ...]]:
-    models = {name: hashed(fact) for name, fact in facts.items()}
+def _identified(study: Study, models: Mapping[str, str], structures: Mapping[str, Structure]) -> Study:
     shapes = {name: hashed(structure_facts(structure)) for name, structure in structures.items()}
     settings = Digests(settings_facts)
     teacher = models.get(REFERENCE, "")
@@ -168,4 +156,4 @@ def _identified(
         identity = probe_identity(probe, models[probe.model], teacher, shapes[probe.system])
         return replace(probe, identity=identity, model_digest=models[probe.model])
 
-    return tuple(map(identify, runs)), tuple(map(identify_probe, probes))
+    return replace(study, runs=tuple(map(identify, study.runs)), probes=tuple(map(identify_probe, study.probes)))

@@ -1,4 +1,4 @@
-"""Which runs a criterion speaks about (`where`), and their cells (`per`). Shared by planning and judging.
+"""Which runs a criterion speaks about (`where`). Shared by planning and judging.
 
 What `where` names is a promise: every combination of its values (system × simulation × temperature) is measured. A
 combination that selects nothing is an error where a protocol is planned, and NOT MEASURED where it is judged.
@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from mdprotocol.plan.types import Probe, Run
-from mdprotocol.protocol.checks import expanded_name
 from mdprotocol.protocol.schema import DIMS, REFERENCE, Criterion
 
 Item = TypeVar("Item", bound=Run | Probe)
@@ -51,7 +50,7 @@ def _is(item: Run | Probe, dim: str, value: Value) -> bool:
         return False
     if dim == "temperature":
         return isinstance(value, int | float) and item.temperature_K == value
-    return value == item.simulation or expanded_name(str(value), item.settings.timestep_fs) == item.simulation
+    return value in (item.simulation, item.base_simulation)
 
 
 def unselected(items: Iterable[Run | Probe], criterion: Criterion, dims: Sequence[str] = DIMS) -> list[Combination]:
@@ -64,7 +63,7 @@ def unselected(items: Iterable[Run | Probe], criterion: Criterion, dims: Sequenc
         dims: that concern them; `SYSTEM_ONLY` for probes.
     """
     wanted: list[str] = [dim for dim in DIMS if dim in criterion.where and dim in dims]
-    distinct = list({_condition(item): item for item in items if item.model != REFERENCE}.values())
+    distinct = list({item.condition: item for item in items if item.model != REFERENCE}.values())
     values = {dim: named(criterion, dim) for dim in wanted}
     having = {
         (dim, value): {index for index, item in enumerate(distinct) if _is(item, dim, value)}
@@ -75,10 +74,6 @@ def unselected(items: Iterable[Run | Probe], criterion: Criterion, dims: Sequenc
     combinations: Iterator[dict[str, Value]] = (dict(zip(wanted, point, strict=True)) for point in points)
     everything = set(range(len(distinct)))
     return [c for c in combinations if wanted and not everything.intersection(*(having[pair] for pair in c.items()))]
-
-
-def _condition(item: Run | Probe) -> tuple[Value, ...]:
-    return (item.system, item.simulation, item.temperature_K) if isinstance(item, Run) else (item.system,)
 
 
 def in_words(combination: Combination) -> str:
@@ -111,21 +106,3 @@ def covered(items: Sequence[Run | Probe], criterion: Criterion, dims: Sequence[s
             return None
         kept = criterion.model_copy(update={"where": where})
     return kept
-
-
-def coordinates(item: Run | Probe) -> dict[str, Value]:
-    """The item's coordinates by dim name; `model` first."""
-    found: dict[str, Value] = {"model": item.model, "system": item.system}
-    if isinstance(item, Run):
-        found |= {"simulation": item.simulation, "temperature": item.temperature_K}
-    return found
-
-
-def cells(items: Iterable[Item], criterion: Criterion) -> dict[tuple[tuple[str, Value], ...], list[Item]]:
-    """The items grouped into the criterion's cells, each named by its coordinates: model, then the dims of `per`."""
-    grouped: dict[tuple[tuple[str, Value], ...], list[Item]] = {}
-    for item in items:
-        where = coordinates(item)
-        cell = tuple((dim, where[dim]) for dim in ("model", *criterion.per) if dim in where)
-        grouped.setdefault(cell, []).append(item)
-    return grouped

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from mdprotocol.contracts import Metric, ProbeMetric
+from mdprotocol.plan.conditions import conditions
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.itself import against_itself
 from mdprotocol.plan.metrics import needs_labels, needs_reference_run, quantity_of, split_quantity
@@ -12,15 +13,13 @@ from mdprotocol.plan.select import (
     SYSTEM_ONLY,
     Combination,
     Value,
-    cells,
-    coordinates,
     in_words,
     named,
     select,
     unselected,
 )
 from mdprotocol.plan.steps import labels_of
-from mdprotocol.plan.twice import base_name
+from mdprotocol.plan.study import Study
 from mdprotocol.plan.types import CriterionSource, Probe, Run
 from mdprotocol.protocol.places import Path
 from mdprotocol.protocol.schema import DIMS, REFERENCE, Criterion, Protocol
@@ -36,29 +35,16 @@ STABILITY = "stability"
 """Type of the metric that sees whether a run reached its end."""
 
 
-def sources_of(
-    protocol: Protocol,
-    metrics: Mapping[str, Metric],
-    runs: Sequence[Run],
-    probes: Sequence[Probe],
-    findings: Findings | None = None,
-) -> tuple[CriterionSource, ...]:
+def sources_of(study: Study, findings: Findings) -> tuple[CriterionSource, ...]:
     """The runs or probes behind every criterion; problems and warnings go to `findings`."""
-    found = findings or Findings()
-    return tuple(_source(name, protocol, metrics, runs, probes, found) for name in protocol.criteria)
+    return tuple(_source(name, study, findings) for name in study.protocol.criteria)
 
 
-def _source(
-    name: str,
-    protocol: Protocol,
-    metrics: Mapping[str, Metric],
-    runs: Sequence[Run],
-    probes: Sequence[Probe],
-    findings: Findings,
-) -> CriterionSource:
+def _source(name: str, study: Study, findings: Findings) -> CriterionSource:
+    protocol, runs = study.protocol, study.runs
     criterion = protocol.criteria[name]
     metric_name, quantity = split_quantity(criterion.metric)
-    metric = metrics[metric_name]
+    metric = study.metrics[metric_name]
     units = quantity_of(metric, quantity).units
     models = [model for model in protocol.models if not against_itself(protocol, model, metric)]
     _warn_itself(protocol, models, findings)
@@ -66,7 +52,7 @@ def _source(
         return CriterionSource(name, criterion.metric, units, {})
     chosen: list[Run] | list[Probe]
     if isinstance(metric, ProbeMetric):
-        own = [probe for probe in probes if probe.metric == metric_name]
+        own = [probe for probe in study.probes if probe.metric == metric_name]
         chosen = _examinable(name, criterion, metric, own, protocol, findings)
     else:
         own_runs = [run for run in runs if run.model in models]
@@ -207,14 +193,14 @@ def _place(name: str, criterion: Criterion, dim: str, value: Value) -> Path:
 
 
 def _there_is(dim: str, items: Sequence[Run | Probe]) -> str:
-    found = dict.fromkeys(coordinates(item)[dim] for item in items)
+    found = dict.fromkeys(item.coordinates[dim] for item in items)
     texts = [in_words({dim: value}) for value in found]
     return f"there is {_some(texts)}" if texts else "there is nothing that it could be measured from"
 
 
 def _nearest(items: Sequence[Run | Probe], combination: Combination) -> list[str]:
     """What there is, beginning with what has most in common with a combination."""
-    found = {in_words(coordinates(item)): coordinates(item) for item in items}
+    found = {in_words(item.coordinates): item.coordinates for item in items}
 
     def common(text: str) -> int:
         return sum(found[text].get(dim) == value for dim, value in combination.items())
@@ -235,8 +221,8 @@ def _find_few_labels(name: str, protocol: Protocol, metric: Metric, scope: Seque
         return
     least = protocol.labels.least
     few = [run for run in scope if labels_of(run.settings) < least]
-    for base in dict.fromkeys(base_name(protocol, run.simulation) for run in few):
-        counts = {labels_of(run.settings) for run in few if base_name(protocol, run.simulation) == base}
+    for base in dict.fromkeys(run.base_simulation for run in few):
+        counts = {labels_of(run.settings) for run in few if run.base_simulation == base}
         planned = " or ".join(f"{count} label{'s' * (count != 1)}" for count in sorted(counts))
         text = (
             f"gives a run {planned}, and criterion '{name}' needs {least} of each run (`labels: least`); "
@@ -250,27 +236,28 @@ def _find_few_labels(name: str, protocol: Protocol, metric: Metric, scope: Seque
 
 
 def _partner(run: Run) -> tuple[object, ...]:
-    return (*list(coordinates(run).values())[1:], run.replica, run.seed)
+    return (*run.condition, run.replica, run.seed)
 
 
 def _warn_single(name: str, criterion: Criterion, pool: str, runs: list[Run], findings: Findings) -> None:
-    if pool in _NEEDS_INTERVAL and any(len(cell) == 1 for cell in cells(runs, criterion).values()):
+    if pool in _NEEDS_INTERVAL and any(len(one.members) == 1 for one in conditions(runs, criterion.per)):
         findings.warn(
             ("criteria", name),
             "a cell with a single run has no confidence interval; use more replicas, or fewer dims in `per`",
         )
 
 
-def warn_untouched(protocol: Protocol, runs: Sequence[Run], findings: Findings) -> None:
+def warn_untouched(study: Study, findings: Findings) -> None:
     """Warn of systems that no simulation runs: the verdict says nothing of how they move."""
-    touched = {run.system for run in runs}
-    for name in protocol.systems if runs else ():
+    touched = {run.system for run in study.runs}
+    for name in study.protocol.systems if study.runs else ():
         if name not in touched:
             findings.warn(("systems", name), "no simulation runs it, so that nothing is said of how it moves")
 
 
-def warn_failures(protocol: Protocol, metrics: Mapping[str, Metric], runs: Sequence[Run], findings: Findings) -> None:
+def warn_failures(study: Study, findings: Findings) -> None:
     """Warn of runs whose failure no criterion on stability sees, and of must criteria that allow failures in vain."""
+    protocol, metrics, runs = study.protocol, study.metrics, study.runs
     on_stability = {
         name: c for name, c in protocol.criteria.items() if metrics[split_quantity(c.metric)[0]].type == STABILITY
     }
@@ -281,7 +268,7 @@ def warn_failures(protocol: Protocol, metrics: Mapping[str, Metric], runs: Seque
         if blind:
             whose = "its runs" if len(blind) == len(own) else f"its runs of {_conditions(blind)}"
             findings.warn(
-                ("simulations", simulation.removesuffix(_suffix(protocol, simulation))),
+                ("simulations", blind[0].base_simulation),
                 f"{simulation}: no criterion on {STABILITY} covers {whose}, so that no number need show when they fail",
             )
     for name, criterion in on_stability.items() if protocol.failed_runs is None else ():
@@ -295,13 +282,6 @@ def warn_failures(protocol: Protocol, metrics: Mapping[str, Metric], runs: Seque
 
 def _conditions(runs: Sequence[Run]) -> str:
     return ", ".join(dict.fromkeys(f"{run.system} at {run.temperature_K:g} K" for run in runs))
-
-
-def _suffix(protocol: Protocol, simulation: str) -> str:
-    """What a list of time steps has added to a simulation's name."""
-    if simulation in protocol.simulations:
-        return ""
-    return max((simulation[len(name) :] for name in protocol.simulations if simulation.startswith(f"{name}_")), key=len)
 
 
 def _allows_failures(metrics: Mapping[str, Metric], criterion: Criterion) -> bool:

@@ -8,20 +8,19 @@ Equal seeds alone are no fault: time steps and integrators are compared from equ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from mdprotocol.contracts import Metric, ProbeMetric, Structure
+from mdprotocol.contracts import Structure
+from mdprotocol.plan.conditions import Unplanned
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.identity import Digests, component_facts, hashed
 from mdprotocol.plan.metrics import quantity_of, split_quantity
-from mdprotocol.plan.select import cells, select
+from mdprotocol.plan.study import Study
 from mdprotocol.plan.types import Probe, Run, RunSettings
-from mdprotocol.protocol.checks import simulation_names
 from mdprotocol.protocol.places import Path
-from mdprotocol.protocol.schema import Criterion, Protocol
 
 NOT_COUNTED = ("max", "same")
 """Ways of pooling in which a value that comes twice changes nothing."""
@@ -31,22 +30,22 @@ NEAR = 0.02
 """Relative difference of temperatures and of time steps below which trajectories of equal start and seed stay together."""
 
 
-def find_equal_runs(protocol: Protocol, runs: Iterable[Run], findings: Findings) -> None:
+def find_equal_runs(runs: Iterable[Run], findings: Findings) -> None:
     """Note runs of one model that have equal identities, once for each pair of places in the protocol."""
     first: dict[tuple[str, str], Run] = {}
     noted: set[tuple[Path, str]] = set()
     for run in runs:
         other = first.setdefault((run.model, run.identity), run)
         if other is not run:
-            path, why = _cause(protocol, other, run)
+            path, why = _cause(other, run)
             if (path, why) not in noted:
                 noted.add((path, why))
                 text = f"{why}: {other.id} and {run.id} are the same run, which would be counted twice"
                 findings.error(path, text, key=True)
 
 
-def _cause(protocol: Protocol, one: Run, other: Run) -> tuple[Path, str]:
-    base = base_name(protocol, other.simulation)
+def _cause(one: Run, other: Run) -> tuple[Path, str]:
+    base = other.base_simulation
     if one.system != other.system:
         why = f"systems '{one.system}' and '{other.system}' are the same structure, with equal seeds"
         return ("systems", other.system), f"{why}; leave one of them out, or let the seeds differ"
@@ -57,48 +56,32 @@ def _cause(protocol: Protocol, one: Run, other: Run) -> tuple[Path, str]:
     return ("simulations", base, "seeds"), f"{why}; let the seeds differ"
 
 
-def base_name(protocol: Protocol, expanded: str) -> str:
-    """Name of a simulation before its list of time steps is expanded."""
-    for name, simulation in protocol.simulations.items():
-        if expanded in simulation_names(name, simulation.timestep_fs):
-            return name
-    return expanded
-
-
-def find_pooled_twice(
-    protocol: Protocol,
-    metrics: Mapping[str, Metric],
-    runs: Sequence[Run],
-    probes: Sequence[Probe],
-    structures: Mapping[str, Structure],
-    findings: Findings,
-) -> None:
+def find_pooled_twice(study: Study, structures: Mapping[str, Structure], findings: Findings) -> None:
     """Note criteria that pool one trajectory, or one structure that a probe examines, under two names."""
     shapes = {name: hashed(_shape(structure)) for name, structure in structures.items()}
-    for name, criterion in protocol.criteria.items():
-        metric = metrics[split_quantity(criterion.metric)[0]]
-        own = [probe for probe in probes if probe.metric == split_quantity(criterion.metric)[0]]
-        items: Sequence[Run | Probe] = own if isinstance(metric, ProbeMetric) else runs
-        why = pooled_twice(items, criterion, metric, shapes)
+    for name in study.protocol.criteria:
+        found = (pooled_twice(study, name, model, shapes) for model in study.protocol.models)
+        why = next(filter(None, found), "")
         if why:
             findings.error(("criteria", name, "per"), why)
 
 
-def pooled_twice(
-    items: Iterable[Run | Probe], criterion: Criterion, metric: Metric, shapes: Mapping[str, str] | None = None
-) -> str:
-    """Why a criterion would count the same run (or probe) twice in one of its cells; empty where it does not.
+def pooled_twice(study: Study, criterion: str, model: str, shapes: Mapping[str, str] | None = None) -> str:
+    """Why a criterion would count a model's run (or probe) twice in one of its conditions; empty where it does not.
 
     Args:
-        items: planned runs, or probes of the metric.
         shapes: digest of every system's structure; a system is its name where None, as in judging.
     """
-    if quantity_of(metric, split_quantity(criterion.metric)[1]).pool in NOT_COUNTED:
+    metric = study.metric_of(criterion)
+    _, quantity = split_quantity(study.protocol.criteria[criterion].metric)
+    if metric is None or quantity_of(metric, quantity).pool in NOT_COUNTED:
         return ""
     known, motions = shapes or {}, Digests(_motion)
-    for cell in cells(select(items, criterion), criterion).values():
+    for condition in study.conditions_of(criterion, model):
         alike: dict[Any, list[Run | Probe]] = {}
-        for item in cell:
+        for item in condition.members:
+            if isinstance(item, Unplanned):
+                continue
             before = alike.setdefault(_sample(item, known.get(item.system, item.system), motions), [])
             other = next((one for one in before if _near(one, item)), None)
             if other is not None:

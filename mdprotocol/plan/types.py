@@ -5,9 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from mdprotocol.contracts import Dynamics, Integrator, Model, ProbeMetric, Structure
 from mdprotocol.protocol.schema import Equilibration, Guards
+from mdprotocol.units import FS_PER_PS
+
+if TYPE_CHECKING:
+    from mdprotocol.plan.study import Study
+
+Coordinate = str | float
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,20 @@ class RunSettings:
     guard_every: int
     guards: Guards
     equilibration: Equilibration | None
+
+
+class Condition(NamedTuple):
+    """What the replicas of a run have in common, whatever the model; of a probe, the system alone."""
+
+    system: str
+    simulation: str | None = None
+    temperature: float | None = None
+    """K."""
+
+    @property
+    def coordinates(self) -> dict[str, Coordinate]:
+        """The coordinates that there are, by dim name."""
+        return {dim: value for dim, value in self._asdict().items() if value not in (None, "")}
 
 
 @dataclass(frozen=True)
@@ -43,6 +64,26 @@ class Run:
     """SHA-256 over what the model is made from: files, code, versions, options."""
     stage: int = 0
     """0 as planned; k where the simulation's k-th addition brought it. It steps with runs of its own stage only."""
+    base_simulation: str = ""
+    """Name of the simulation in the protocol, before a list of time steps was expanded; `simulation` where not given."""
+
+    def __post_init__(self) -> None:
+        if not self.base_simulation:
+            object.__setattr__(self, "base_simulation", self.simulation)
+
+    @property
+    def condition(self) -> Condition:
+        return Condition(self.system, self.simulation, float(self.temperature_K))
+
+    @property
+    def coordinates(self) -> dict[str, Coordinate]:
+        """Coordinates by dim name, the model in front; replicas of a condition have the same."""
+        return {"model": self.model, **self.condition.coordinates}
+
+    @property
+    def length_ps(self) -> float:
+        """Planned length, equilibration apart."""
+        return self.settings.steps * self.settings.timestep_fs / FS_PER_PS
 
     @property
     def id(self) -> str:
@@ -70,6 +111,15 @@ class Probe:
     """How the protocol moves the system; empty unless the metric says `needs_dynamics`."""
 
     @property
+    def condition(self) -> Condition:
+        return Condition(self.system)
+
+    @property
+    def coordinates(self) -> dict[str, Coordinate]:
+        """Coordinates by dim name, the model in front."""
+        return {"model": self.model, **self.condition.coordinates}
+
+    @property
     def id(self) -> str:
         return f"probes/{self.model}/{self.system}/{self.metric}"
 
@@ -90,6 +140,8 @@ class Batch:
     structures: Mapping[str, Structure]
     base: str
     """Folder of the protocol, for relative paths."""
+    reference_digest: str = ""
+    """SHA-256 over what the reference is made from."""
 
     @property
     def key(self) -> str:
@@ -109,6 +161,7 @@ class ProbeBatch:
     base: str
     reference: Model | None = None
     """Where a probe says `needs_reference`."""
+    reference_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,14 +179,21 @@ class CriterionSource:
 class Plan:
     """Everything that will be done, known before the first step."""
 
-    runs: tuple[Run, ...]
-    probes: tuple[Probe, ...]
+    study: Study
     batches: tuple[Batch, ...]
     probe_batches: tuple[ProbeBatch, ...]
     structures: Mapping[str, Structure]
     sources: tuple[CriterionSource, ...]
     warnings: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        return self.study.runs
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        return self.study.probes
 
     @property
     def atom_steps(self) -> int:

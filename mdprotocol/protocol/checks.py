@@ -11,6 +11,7 @@ from mdprotocol.errors import Problem
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.places import Path, choices
 from mdprotocol.protocol.schema import REFERENCE
+from mdprotocol.protocol.timesteps import expanded
 from mdprotocol.registry import Registry
 from mdprotocol.variables import RUN_VARIABLES
 from mdprotocol.verdicts import Level
@@ -77,24 +78,17 @@ def metric_classes(data: Mapping[str, Any], registry: Registry) -> dict[str, typ
     return {**registered, **own}
 
 
-def simulation_names(name: str, timestep: Any) -> list[str]:
-    """Names after expansion: one for each of a list of time steps, such as `nve_0.5fs`; else the name itself."""
-    if not isinstance(timestep, list):
-        return [name]
-    return [expanded_name(name, dt) for dt in timestep if _is_number(dt)]
-
-
-def expanded_name(name: str, timestep_fs: float) -> str:
-    """`nve`, 0.5 -> `nve_0.5fs`."""
-    return f"{name}_{timestep_fs:g}fs"
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _simulations(context: Context) -> dict[str, list[str]]:
-    return {name: simulation_names(name, sim.get("timestep_fs")) for name, sim in context.mappings("simulations")}
+    """Names after expansion of each simulation; entries that are not numbers are reported elsewhere."""
+    steps = {name: simulation.get("timestep_fs") for name, simulation in context.mappings("simulations")}
+    return {
+        name: [full for full, _ in expanded(name, filter(_is_number, step))] if isinstance(step, list) else [name]
+        for name, step in steps.items()
+    }
 
 
 def check_models(context: Context) -> Problems:
@@ -174,13 +168,13 @@ def _twice(context: Context, path: Path, items: Any, why: str = TWICE) -> Proble
 def check_expanded_names(context: Context) -> Problems:
     """No two simulations have the same name once lists of time steps are expanded."""
     taken: dict[str, str] = {}
-    for name, expanded in _simulations(context).items():
+    for name, names in _simulations(context).items():
         timestep: Any = context.section("simulations", name).get("timestep_fs")
         for other in context.section("simulations"):
-            if other != name and _is_number(timestep) and name == expanded_name(other, float(timestep)):
+            if other != name and _is_number(timestep) and name == expanded(other, [timestep])[0][0]:
                 message = f"this name means '{other}' with a time step of {timestep:g} fs; give it another name"
                 yield context.document.problem(("simulations", name), message, key=True)
-        for full in expanded:
+        for full in names:
             first = taken.setdefault(alike(full), name)
             if first != name and alike(first) != alike(name):
                 message = f"the expanded name '{full}' is also one of '{first}'; rename one of them"

@@ -16,6 +16,7 @@ from mdprotocol.contracts import Metric, ProbeMetric, Structure
 from mdprotocol.errors import MDProtocolError, asked_to_stop
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.schema import Criterion, Protocol
+from mdprotocol.protocol.timesteps import expanded
 from mdprotocol.registry import Registry
 from mdprotocol.verdicts import Level
 
@@ -76,11 +77,11 @@ class _Domains:
 
     def _simulations(self, criterion: Criterion) -> list[str]:
         named = criterion.where.get("simulation")
-        wanted = [str(one) for one in (named if isinstance(named, list) else [named])] if named is not None else None
+        wanted = {str(one) for one in (named if isinstance(named, list) else [named])} if named is not None else None
         return [
             name
-            for name in self.protocol.simulations
-            if wanted is None or any(one == name or one.startswith(f"{name}_") for one in wanted)
+            for name, simulation in self.protocol.simulations.items()
+            if wanted is None or wanted & {name, *(full for full, _ in expanded(name, simulation.timestep_fs))}
         ]
 
     def _run(self, simulation: str) -> Iterable[str]:

@@ -19,6 +19,7 @@ from typing import Any
 from mdprotocol.contracts import ComparisonMetric, Metric, ProbeMetric
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.places import Path
+from mdprotocol.protocol.timesteps import expanded
 from mdprotocol.verdicts import Level
 
 
@@ -76,9 +77,8 @@ class Fitting:
         if section == "simulations":
             for name, simulation in self._mappings(section):
                 steps = simulation.get("timestep_fs")
-                names |= (
-                    {f"{name}_{step:g}fs" for step in steps if _is_number(step)} if isinstance(steps, list) else set()
-                )
+                if isinstance(steps, list):
+                    names |= {full for full, _ in expanded(name, filter(_is_number, steps))}
         return names
 
     def _lost(self, section: str, name: Any, path: Path) -> bool:

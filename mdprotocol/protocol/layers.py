@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mdprotocol.protocol.loader import Node
+from mdprotocol.protocol.timesteps import expanded
 
 SECTIONS = ("systems", "simulations", "criteria", "reference")
 
@@ -53,6 +54,6 @@ def _names(root: Node) -> Iterator[tuple[str, str]]:
 
 def _expanded(name: str, simulation: Node) -> Iterator[str]:
     steps = simulation.value.get("timestep_fs") if isinstance(simulation.value, dict) else None
-    for step in steps.node.value if steps is not None and isinstance(steps.node.value, list) else ():
-        if isinstance(step.value, int | float):
-            yield f"{name}_{step.value:g}fs"
+    if steps is not None and isinstance(steps.node.value, list):
+        numbers = [step.value for step in steps.node.value if isinstance(step.value, int | float)]
+        yield from (full for full, _ in expanded(name, numbers))

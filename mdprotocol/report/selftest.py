@@ -56,7 +56,8 @@ def _document(protocol: Protocol, powers: Sequence[Power], seconds: float) -> It
 
 def _model(protocol: Protocol, power: Power) -> Iterator[str]:
     total, sound = len(power.faults), power.sound
-    yield f"## {power.model}: the declared power is {'met' if power.met else '**not met**'}"
+    state = "met" if power.met else "**not known**" if power.broken else "**not met**"
+    yield f"## {power.model}: the declared power is {state}"
     yield ""
     yield (
         f"- {power.as_expected} of {total} faults were caught by a criterion that should see them; {power.caught} were "
@@ -66,6 +67,11 @@ def _model(protocol: Protocol, power: Power) -> Iterator[str]:
         f"- {sound.alarms} false alarms in {sound.repetitions} repetitions without a fault: the rate is below "
         f"{sound.bound:.1%} (exact, one-sided, {sound.confidence:.0%})."
     )
+    if power.broken:
+        yield (
+            f"- {len(power.broken)} more could not be tried, because of errors of this self-test: they count as neither "
+            "caught nor missed, and without them nobody knows whether the power is met."
+        )
     decisions = ", ".join(f"{count} {decision}" for decision, count in sound.decisions.items())
     yield f"- These repetitions ended with: {decisions or 'none was done'}."
     for name, count in sound.by_criterion.items():
@@ -80,6 +86,7 @@ def _model(protocol: Protocol, power: Power) -> Iterator[str]:
     yield from _table(protocol, power)
     yield ""
     yield from _blind(power)
+    yield from _broken(power)
 
 
 def _table(protocol: Protocol, power: Power) -> Iterator[str]:
@@ -102,10 +109,20 @@ def _size(size: float | None, units: str) -> str:
     return "" if size is None else f"{size:.3g}" + (f" {units}" if units not in ("", "1") else "")
 
 
+def _broken(power: Power) -> Iterator[str]:
+    for broken in power.broken:
+        yield ""
+        yield f"### Error: `{broken.fault.name}` could not be tried"
+        for problem, traceback in broken.problems.items():
+            yield ""
+            yield markdown(problem)
+            yield from ("", *(f"    {line}" for line in traceback.splitlines())) if traceback else ()
+
+
 def _blind(power: Power) -> Iterator[str]:
     missed = [seen for seen in power.faults if not seen.as_expected]
     if not missed:
-        yield "Nothing in the catalogue goes unseen."
+        yield f"Nothing {'that could be tried' if power.broken else 'in the catalogue'} goes unseen."
         return
     yield "What this protocol does not see as it should:"
     yield ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mdprotocol.contracts import Report, RunRow
+from mdprotocol.protocol.timesteps import expanded
 from mdprotocol.report import numbers
 from mdprotocol.verdicts import CellResult, CriterionResult, Level, Measurement, ModelVerdict, Outcome
 
@@ -212,10 +213,8 @@ def length_and_integrator(report: Report, simulation: str) -> tuple[str, str]:
 def settings_of(report: Report, simulation: str) -> tuple[float, float, str] | None:
     """Time step (fs), duration (ps) and integrator from the protocol; a list of time steps has made `<name>_<dt>fs`."""
     for name, section in report.protocol.get("simulations", {}).items():
-        steps = section["timestep_fs"]
-        listed = steps if isinstance(steps, list) else [steps]
-        for timestep in listed:
-            if simulation == (f"{name}_{timestep:g}fs" if isinstance(steps, list) else name):
+        for full, timestep in expanded(name, section["timestep_fs"]):
+            if simulation == full:
                 return float(timestep), float(section["duration_ps"]), str(section["integrator"].get("type", ""))
     return None
 

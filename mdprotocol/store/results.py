@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,10 @@ from typing import Any
 import xarray as xr
 
 from mdprotocol.errors import StoreError
+from mdprotocol.plan.replicas import replicas_of
+from mdprotocol.protocol.schema import Addition
 from mdprotocol.protocol.stored import stored_data
+from mdprotocol.protocol.timesteps import expanded
 from mdprotocol.store.folder import ResultsFolder
 from mdprotocol.store.stack import RunFile, stack
 
@@ -34,10 +37,10 @@ class Results:
         """All runs of one model, system and simulation, stacked with dims `temperature, replica` in front; lazy.
 
         Where a run failed, is missing, or has fewer frames than the longest, the rest of it is NaN (-1 in integer
-        variables). The variable `outcome` (`completed`, `failed` or `missing`) says which runs those are: choose by it
-        before averaging. The coordinate `time` is that of a completed run; `frame_time` has the time of every frame of
-        every run, because the last frame of a failed run is the moment of its failure. Also there: `run`, `seed`,
-        `failure_kind`, `failure_time_fs`.
+        variables). The variable `outcome` (`completed`, `failed`, `missing`; `not planned` where replicas were added at
+        other temperatures only) says which runs those are: choose by it before averaging. The coordinate `time` is that
+        of a completed run; `frame_time` has the time of every frame of every run, because the last frame of a failed run
+        is the moment of its failure. Also there: `run`, `seed`, `failure_kind`, `failure_time_fs`.
 
         Raises:
             StoreError: there is no run of this kind.
@@ -53,7 +56,7 @@ class Results:
                 f"{self.folder.root} has no run of {model} × {system} × {simulation}; it has {self._kinds()}"
             )
         try:
-            return stack(found, *self._planned(simulation))
+            return stack(found, self._planned(model, system, simulation))
         except (
             KeyError,
             TypeError,
@@ -81,15 +84,24 @@ class Results:
         kinds = sorted({run.rpartition("/")[0].removeprefix("runs/") for run in self.runs})
         return ", ".join(kinds) or "no runs at all"
 
-    def _planned(self, simulation: str) -> tuple[list[float], int]:
-        """Temperatures and number of replicas that the stored protocol planned, so that missing runs are seen."""
+    def _planned(self, model: str, system: str, simulation: str) -> list[tuple[float, int]]:
+        """Temperature and replica of every run that the stored protocol plans, added ones too: missing ones are seen."""
         sections = stored_data(self.folder.path("protocol.yaml")).get("simulations")
         for name, section in sections.items() if isinstance(sections, dict) else ():
-            steps = section["timestep_fs"]
-            names = {f"{name}_{step:g}fs" for step in steps} if isinstance(steps, list) else {name}
-            if simulation in names:
-                return [float(kelvin) for kelvin in section["temperatures_K"]], int(section["replicas"])
-        return [], 0
+            for full, timestep in expanded(name, section["timestep_fs"]):
+                if simulation == full:
+                    return list(_planned_places(section, model, system, float(timestep)))
+        return []
+
+
+def _planned_places(
+    section: Mapping[str, Any], model: str, system: str, timestep_fs: float
+) -> Iterator[tuple[float, int]]:
+    """Temperature and replica of each run of one model, system and time step that a simulation of a protocol plans."""
+    additions = [Addition.model_validate(addition) for addition in section.get("additions") or ()]
+    for kelvin in map(float, section["temperatures_K"]):
+        for replica, _ in replicas_of(int(section["replicas"]), additions, model, system, kelvin, timestep_fs):
+            yield kelvin, replica
 
 
 def open_results(path: Path | str) -> Results:

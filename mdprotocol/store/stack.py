@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,17 +45,19 @@ class RunFile:
 Grid = list[list[RunFile | None]]
 
 
-def stack(runs: Sequence[RunFile], temperatures: Sequence[float] = (), replicas: int = 0) -> xr.Dataset:
+def stack(runs: Sequence[RunFile], planned: Collection[tuple[float, int]] = ()) -> xr.Dataset:
     """Stack runs of one model, system and simulation.
 
     Args:
         runs: at least one.
-        temperatures, replicas: the planned grid (K; count); it grows where there are runs outside of it.
+        planned: temperature (K) and replica of every planned run, as far as they are known; the grid holds them all, and
+            grows where there are runs beside them.
     """
     by_place = {run.place: run for run in runs}
-    kelvins = sorted({*map(float, temperatures), *(kelvin for kelvin, _ in by_place)})
-    count = max(replicas, 1 + max(replica for _, replica in by_place))
-    if not all(0 <= replica < MOST_REPLICAS for _, replica in by_place):
+    places = {*planned, *by_place}
+    kelvins = sorted({kelvin for kelvin, _ in places})
+    count = 1 + max(replica for _, replica in places)
+    if not all(0 <= replica < MOST_REPLICAS for _, replica in places):
         raise ValueError(f"a replica's index is not between 0 and {MOST_REPLICAS}")
     grid: Grid = [[by_place.get((kelvin, replica)) for replica in range(count)] for kelvin in kelvins]
     coords = {
@@ -69,7 +71,11 @@ def stack(runs: Sequence[RunFile], temperatures: Sequence[float] = (), replicas:
     }
     if "time" in variables:
         variables["frame_time"] = _lazy("time", template["time"].variable, grid, sizes)
-    dataset = xr.Dataset({**variables, **_facts(grid)}, coords, _common(runs))
+    dataset = xr.Dataset(
+        {**variables, **_facts(grid), "outcome": _outcomes(kelvins, by_place, set(planned), count)},
+        coords,
+        _common(runs),
+    )
     return dataset.set_coords([name for name in RUN_COORDS if name in dataset])
 
 
@@ -101,6 +107,19 @@ def _lazy(name: str, variable: xr.Variable, grid: Grid, sizes: Mapping[str, int]
     return xr.Variable((*GRID, *dims), array, variable.attrs)
 
 
+def _outcomes(
+    kelvins: Sequence[float], runs: Mapping[tuple[float, int], RunFile], planned: Collection[Any], count: int
+) -> tuple[Any, ...]:
+    def outcome(place: tuple[float, int]) -> str:
+        if place in runs:
+            return str(runs[place].attrs.get("outcome", ""))
+        return "missing" if place in planned or not planned else "not planned"
+
+    found = [[outcome((kelvin, replica)) for replica in range(count)] for kelvin in kelvins]
+    name = "completed, failed, missing or not planned: frames after a failure, and where there is no run, are NaN"
+    return GRID, np.array(found, dtype=object), {"long_name": name}
+
+
 def _facts(grid: Grid) -> dict[str, tuple[Any, ...]]:
     def table(of: Any) -> np.ndarray:
         return np.array([[of(run) for run in row] for row in grid])
@@ -109,11 +128,6 @@ def _facts(grid: Grid) -> dict[str, tuple[Any, ...]]:
         return table(lambda run: str(run.attrs.get(key, "")) if run else "").astype(object)
 
     return {
-        "outcome": (
-            GRID,
-            table(lambda run: str(run.attrs.get("outcome", "")) if run else "missing").astype(object),
-            {"long_name": "completed, failed or missing: frames after a failure, and missing runs, are NaN"},
-        ),
         "run": (GRID, table(lambda run: run.id if run else "").astype(object), {"long_name": "id of the run"}),
         "seed": (GRID, table(lambda run: int(run.attrs.get("seed", -1)) if run else -1), {"units": "1"}),
         "failure_kind": (GRID, text("failure_kind"), {"long_name": "typed cause; empty where the run did not fail"}),

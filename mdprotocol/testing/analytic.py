@@ -30,7 +30,7 @@ class HarmonicTrap(ForceField):
         owner = torch.from_numpy(topology.owner)
         centre = torch.tensor(self.centre, dtype=torch.float64)
 
-        def evaluate(positions: torch.Tensor) -> Evaluation:
+        def evaluate(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
             away = positions - centre
             per_atom = 0.5 * self.stiffness * (away**2).sum(dim=1)
             return Evaluation(per_atom.new_zeros(topology.copies).index_add(0, owner, per_atom), -self.stiffness * away)
@@ -126,7 +126,7 @@ def _pair_evaluator(topology: Topology, pairs: np.ndarray, pair: Pair) -> Evalua
     i, j = torch.from_numpy(pairs)
     copy = torch.from_numpy(topology.owner)[i]
 
-    def evaluate(positions: torch.Tensor) -> Evaluation:
+    def evaluate(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
         vector = positions[j] - positions[i]
         distance = vector.norm(dim=1)
         energy, slope = pair(distance)

@@ -52,14 +52,15 @@ def check_gradient(
     n = len(structure)
     _, forces = force_field.evaluate(structure)
     gradient = np.zeros((n, 3))
-    evaluate = force_field.prepare(Topology.of([structure]))
+    topology = Topology.of([structure])
+    evaluate, cells = force_field.prepare(topology), torch.from_numpy(topology.cells)
     for atom in range(n):
         for axis in range(3):
             energies = []
             for shift in (-2, -1, 1, 2):
                 x = structure.positions.copy()
                 x[atom, axis] += shift * step
-                energies.append(float(_sound(evaluate(torch.from_numpy(x))).energy[0]))
+                energies.append(float(_sound(evaluate(torch.from_numpy(x), cells)).energy[0]))
             gradient[atom, axis] = np.dot(energies, [1, -8, 8, -1]) / (12 * step)
     return _within(np.abs(forces + gradient).max(), tolerance, "forces differ from -dE/dx", "eV/Å")
 
@@ -88,12 +89,7 @@ def check_rotation(
 def check_permutation(force_field: ForceField, structure: Structure, tolerance: float = 1e-8, seed: int = 0) -> float:
     """Energy stays and forces follow when atoms are listed in another order."""
     order = np.random.default_rng(seed).permutation(len(structure))
-    other = dataclasses.replace(
-        structure,
-        numbers=structure.numbers[order],
-        positions=structure.positions[order],
-        masses=structure.masses[order],
-    )
+    other = structure.of_atoms(order)
     energy, forces = force_field.evaluate(structure)
     other_energy, other_forces = force_field.evaluate(other)
     found = max(abs(energy - other_energy), float(np.abs(forces[order] - other_forces).max()))
@@ -102,8 +98,9 @@ def check_permutation(force_field: ForceField, structure: Structure, tolerance: 
 
 def check_batch(force_field: ForceField, structures: Sequence[Structure], tolerance: float = 1e-8) -> float:
     """A batch gives each copy the same as alone."""
-    positions = np.concatenate([structure.positions for structure in structures])
-    batch = _sound(force_field.prepare(Topology.of(structures))(torch.from_numpy(positions)))
+    topology = Topology.of(structures)
+    positions = torch.from_numpy(np.concatenate([structure.positions for structure in structures]))
+    batch = _sound(force_field.prepare(topology)(positions, torch.from_numpy(topology.cells)))
     found, first = 0.0, 0
     for copy, structure in enumerate(structures):
         energy, forces = force_field.evaluate(structure)
@@ -111,6 +108,33 @@ def check_batch(force_field: ForceField, structures: Sequence[Structure], tolera
         found = max(found, abs(energy - float(batch.energy[copy])), float(np.abs(forces - own).max()))
         first += len(structure)
     return _within(found, tolerance, "a copy in a batch differs from the same copy alone", "eV, eV/Å")
+
+
+def check_other_cells(
+    force_field: ForceField, structure: Structure, tolerance: float = 1e-8, strain: float = 0.04
+) -> float:
+    """An evaluator asked about another cell answers as a fresh one for a structure with that cell, and back again.
+
+    Args:
+        structure: periodic along an axis at least; its positions stay.
+        tolerance: of energies (eV), forces (eV/Å) and, where there are some, stresses (eV/Å³).
+        strain: of the other cell, with shears beside it.
+    """
+    deform = np.eye(3) + strain * np.array([[1.0, 0.5, 0.0], [0.0, -0.5, 0.3], [0.0, 0.0, 1.5]])
+    led = force_field.prepare(Topology.of([structure]))
+    x, found = torch.from_numpy(np.array(structure.positions, dtype=np.float64)), 0.0
+    for one in (structure, dataclasses.replace(structure, cell=structure.cell @ deform), structure):
+        topology = Topology.of([one])
+        cells = torch.from_numpy(topology.cells)
+        found = max(found, _difference(led(x, cells), force_field.prepare(topology)(x, cells)))
+    return _within(found, tolerance, "an evaluator does not follow the cell", "eV, eV/Å, eV/Å³")
+
+
+def _difference(led: Evaluation, fresh: Evaluation) -> float:
+    pairs = [(_sound(led).energy, _sound(fresh).energy), (led.forces, fresh.forces)]
+    if led.stress is not None and fresh.stress is not None:
+        pairs.append((led.stress(), fresh.stress()))
+    return max(float((a - b).detach().abs().max()) for a, b in pairs)
 
 
 def _same(

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from mdprotocol.chemistry import internal_motions
 from mdprotocol.contracts import Structure
 from mdprotocol.testing.structures import molecule_structure
 from mdprotocol.units import AMU_EV_FS2_PER_A2, FS_PER_PS, KB_EV_PER_K, MEV_PER_EV
@@ -153,17 +154,9 @@ def _harmonic_motion(structure: Structure, time: np.ndarray, mean_K: float, rand
 
 def _mode_basis(structure: Structure, random: np.random.Generator) -> np.ndarray:
     """(3n, modes) random orthonormal mass-weighted directions without translation and rotation."""
-    n = len(structure)
-    if n == 1:
+    if len(structure) == 1:
         return np.eye(3)
-    root = np.sqrt(structure.masses)
-    centred = structure.positions - np.average(structure.positions, axis=0, weights=structure.masses)
-    axes = [np.tile(axis, (n, 1)) for axis in np.eye(3)]
-    turns = [np.cross(axis, centred) for axis in np.eye(3)]
-    rigid = np.stack([(root[:, None] * motion).ravel() for motion in (*axes, *turns)], axis=1)
-    left, sizes, _ = np.linalg.svd(rigid)
-    rank = int((sizes > 1e-8 * sizes[0]).sum())
-    free = left[:, rank:]
+    free = internal_motions(structure.positions, structure.masses)
     mixing, _ = np.linalg.qr(random.standard_normal((free.shape[1], free.shape[1])))
     return free @ mixing
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import pickle
 import signal
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from mdprotocol.api import Executor, asked_to_stop, in_words, kept_streams
+from mdprotocol.api import Executor, TaskFailure, asked_to_stop, attempt
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 START_S = 300.0
@@ -49,7 +49,7 @@ class Processes(Executor):
         tasks: Sequence[Any],
         on_event: Callable[[Any], None],
         setup: Callable[[], None],
-    ) -> Iterator[Any]:
+    ) -> Iterator[tuple[int, Any]]:
         with contextlib.closing(Team(setup, self.count(), self.task_timeout_s)) as team:
             yield from team.execute(work, tasks, on_event)
 
@@ -89,26 +89,27 @@ class Team:
             talking = wait([worker.connection for worker in loading], max(0.0, until - time.monotonic()))
             for worker in loading:
                 kind, content = worker.receive() if worker.connection in talking else ("", None)
-                if kind == "unfit":
-                    raise content
+                if kind == "unfit" and isinstance(content, TaskFailure):
+                    raise content.exception()
                 if kind == "died" or not talking:  # another is hired when there is a task for it
                     self.idle.remove(worker)
                     worker.kill()
 
-    def execute(self, work: Work, tasks: Sequence[Any], on_event: Callable[[Any], None]) -> Iterator[Any]:
-        """Results of the tasks, as they come."""
+    def execute(self, work: Work, tasks: Sequence[Any], on_event: Callable[[Any], None]) -> Iterator[tuple[int, Any]]:
+        """Places and results of the tasks, as they come."""
         self._work, self._waiting, self._again = work, deque(enumerate(tasks)), set()
         try:
             for _ in range(min(len(self._waiting), self._count)):
                 self._begin()
             while self.working:
                 for worker, kind, content in self._messages():
+                    place = worker.task[0]  # it may have the next task when this one is yielded
                     if kind == "event":
                         on_event(content)
                     elif kind == "unfit":
-                        raise content
+                        raise content.exception()
                     elif kind != "ready" and self._finished(worker, kind):
-                        yield content
+                        yield place, content
         finally:
             leave(self.working)
             self.working = []
@@ -127,7 +128,7 @@ class Team:
                 yield (worker, *worker.receive())
             elif self._timeout and worker.silent() > self._timeout:
                 worker.kill()
-                yield worker, "died", worker.problem(f"a task gave no sign of life for {self._timeout:g} s")
+                yield worker, "died", lost(f"a task gave no sign of life for {self._timeout:g} s")
 
     def _finished(self, worker: Worker, kind: str) -> bool:
         """A worker is done with its task, or has died of it; whether that is the task's end, for it may come again."""
@@ -192,20 +193,15 @@ class Worker:
             self.connection.send((work, task[1]))
 
     def receive(self) -> tuple[str, Any]:
-        """`ready`; `event`; `done` (a result or an exception); `died` or `unfit` (its setup failed) with an exception."""
+        """`ready`; `event`; `done` (a result or a failure); `died` or `unfit` (its setup failed) with the failure."""
         self._heard = time.monotonic()
         try:
             kind, content = self.connection.recv()
         except (EOFError, ConnectionError):
             self._process.join(PATIENCE_S)
-            return "died", self.problem(f"a worker process died ({self._how()})")
+            return "died", lost(f"a worker process died ({self._how()})")
         self.ready = self.ready or kind == "ready"
-        return kind, placed(content, self.task[0]) if kind == "done" else content
-
-    def problem(self, text: str) -> Exception:
-        """The error of its task."""
-        error: Exception = placed(RuntimeError(f"{text}; its task is lost"), self.task[0])
-        return error
+        return kind, content
 
     def silent(self) -> float:
         """Seconds since it was last heard of, beyond what loading may take."""
@@ -239,11 +235,9 @@ class Worker:
         self.connection.close()
 
 
-def placed(result: Any, task: int) -> Any:
-    """An exception with the place of the task that it ended, as the contract asks for."""
-    if isinstance(result, BaseException):
-        result.task = task  # type: ignore[attr-defined]
-    return result
+def lost(text: str) -> TaskFailure:
+    """What a task that its worker did not survive has in place of a result."""
+    return TaskFailure("WorkerDied", f"{text}; its task is lost", died=True)
 
 
 def serve(connection: Connection, setup: Callable[[], None]) -> None:
@@ -260,11 +254,12 @@ def serve(connection: Connection, setup: Callable[[], None]) -> None:
         except BaseException as error:
             if asked_to_stop(error):
                 raise
-            connection.send(("unfit", portable(error)))
+            connection.send(("unfit", TaskFailure.of(error)))
             return
         connection.send(("ready", None))
         while True:
-            _send_result(connection, _answer(connection))
+            data = connection.recv_bytes()
+            _send_result(connection, attempt(functools.partial(_answer, data, connection)))
 
 
 def end_with_parent() -> None:
@@ -275,16 +270,9 @@ def end_with_parent() -> None:
         os._exit(1)
 
 
-def _answer(connection: Connection) -> Any:
-    data = connection.recv_bytes()
-    try:
-        with kept_streams():
-            work, task = pickle.loads(data)
-            return work(task, lambda event: connection.send(("event", event)))
-    except BaseException as error:  # whatever a plugin raises ends its own task only
-        if asked_to_stop(error):
-            raise
-        return portable(error)
+def _answer(data: bytes, connection: Connection) -> Any:
+    work, task = pickle.loads(data)
+    return work(task, lambda event: connection.send(("event", event)))
 
 
 def _send_result(connection: Connection, result: Any) -> None:
@@ -293,22 +281,7 @@ def _send_result(connection: Connection, result: Any) -> None:
     except Exception as error:
         if isinstance(error, ConnectionError):
             raise
-        connection.send(("done", portable(error)))
-
-
-def portable(error: BaseException) -> Exception:
-    """The error as another process can read it, with its traceback as a note.
-
-    What is no Exception (SystemExit and its like) becomes one: where it arrives it must not end anything.
-    """
-    copy: Any = None
-    with contextlib.suppress(Exception):
-        copy = pickle.loads(pickle.dumps(error))
-    if not isinstance(copy, Exception):
-        copy = RuntimeError(in_words(error))
-    with contextlib.suppress(Exception):  # its words, or those of its cause, may raise
-        copy.add_note("".join(traceback.format_exception(error)))
-    return copy  # type: ignore[no-any-return]
+        connection.send(("done", TaskFailure.of(error)))
 
 
 @contextlib.contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from mdprotocol.api import Executor, asked_to_stop, kept_streams
-from mdprotocol_plugins.executors.processes import placed
+from mdprotocol.api import Executor, attempt
 
 
 class Serial(Executor):
@@ -20,14 +20,7 @@ class Serial(Executor):
         tasks: Sequence[Any],
         on_event: Callable[[Any], None],
         setup: Callable[[], None],
-    ) -> Iterator[Any]:
+    ) -> Iterator[tuple[int, Any]]:
         setup()
         for place, task in enumerate(tasks):
-            try:
-                with kept_streams():
-                    result = work(task, on_event)
-            except BaseException as error:  # whatever a plugin raises ends its own task only
-                if asked_to_stop(error):
-                    raise
-                result = placed(error, place)
-            yield result
+            yield place, attempt(functools.partial(work, task, on_event))

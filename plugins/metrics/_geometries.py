@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import xarray as xr
-from ase.data import covalent_radii
 from ase.geometry import complete_cell
 
 from mdprotocol.api import (
     Evaluator,
     ForceField,
     NotMeasurable,
-    ReferenceFailure,
     Structure,
-    StructureError,
-    Subject,
     Topology,
+    chemistry,
 )
 
 BATCH_ATOMS = 1000
 """Atoms evaluated at once: enough to pay for the call, little enough for the memory."""
-BOND_FACTOR = 1.2
-"""Atoms nearer than this times the sum of their covalent radii are bonded."""
 
 
 def moved(structure: Structure, positions: np.ndarray) -> Structure:
@@ -47,14 +41,15 @@ def evaluated(force_field: ForceField, structures: Sequence[Structure]) -> tuple
     """Energies (B,) eV and forces, B times (n, 3) eV/Å, of structures in this order, by fresh evaluators.
 
     Raises:
-        NotMeasurable: the model gave no answer, or one that is not finite.
+        NoAnswer: the model gave none, or one that is not finite.
         StructureError: the model cannot treat them.
     """
     energies: list[np.ndarray] = []
     forces: list[np.ndarray] = []
     for some in _batches(structures):
         topology = Topology.of(some)
-        energy, force = answer(force_field.prepare(topology), np.concatenate([s.positions for s in some]))
+        x = np.concatenate([s.positions for s in some])
+        energy, force = answer(force_field.prepare(topology), x, topology.cells)
         energies.append(energy)
         forces += np.split(force, topology.offsets[1:-1])
     return np.concatenate(energies), forces
@@ -66,20 +61,17 @@ def evaluated_at(force_field: ForceField, structure: Structure, positions: np.nd
     return energies, np.stack(forces)
 
 
-def answer(evaluator: Evaluator, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What an evaluator says of positions (N, 3) Å: energies (B,) eV and forces (N, 3) eV/Å, as own copies.
+def answer(evaluator: Evaluator, positions: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What an evaluator says of positions (N, 3) in cells (B, 3, 3) Å: energies (B,) eV, forces (N, 3) eV/Å, as copies.
 
     Raises:
-        NotMeasurable: there is no answer, or one that is not finite.
+        NoAnswer: there is none, or it is not finite.
     """
     import torch
 
-    found = evaluator(torch.tensor(np.asarray(positions, dtype=np.float64)))
-    if found.errors:
-        raise NotMeasurable("the model gave no answer: " + "; ".join(sorted(set(found.errors.values()))))
+    x = torch.tensor(np.asarray(positions, dtype=np.float64))
+    found = evaluator(x, torch.from_numpy(cells)).answered(finite=True)
     energy, forces = (np.array(x.detach().cpu().numpy(), dtype=np.float64) for x in (found.energy, found.forces))
-    if not (np.isfinite(energy).all() and np.isfinite(forces).all()):
-        raise NotMeasurable("the model's energy or forces are not finite")
     return energy, forces
 
 
@@ -92,27 +84,12 @@ def _batches(structures: Sequence[Structure]) -> list[list[Structure]]:
     return batches
 
 
-def or_reason(calculate: Callable[[Subject], xr.Dataset], subject: Subject) -> xr.Dataset:
-    """The calculation's dataset; where there can be none, one that says why, so that the reason reaches the verdict."""
-    try:
-        return calculate(subject)
-    except (NotMeasurable, ReferenceFailure, StructureError) as error:
-        return xr.Dataset(attrs={"outcome": "failed", "failure_detail": str(error)})
-
-
-def refuse_failed(run: xr.Dataset) -> None:
-    """Raise NotMeasurable with the reason that `or_reason` recorded, if it did."""
-    if run.attrs.get("outcome") == "failed":
-        raise NotMeasurable(str(run.attrs.get("failure_detail", "the probe failed")))
-
-
 # ----------------------------------------------------------------------------------------------------------- bonds
 
 
 def bonds(structure: Structure) -> np.ndarray:
     """(P, 2) bonded atoms, first the lower index; bonds to periodic images are there too."""
-    radii = BOND_FACTOR * covalent_radii[structure.numbers]
-    return _contacts(structure, radii[:, None] + radii[None, :])
+    return chemistry.bonds(structure.numbers, structure.positions, structure.cell, structure.pbc)
 
 
 def nearest_pairs(structure: Structure) -> np.ndarray:
@@ -187,12 +164,11 @@ def separation(structure: Structure, i: int, j: int) -> np.ndarray:
 def two(a: Structure, b: np.ndarray) -> Structure:
     """The structure and a copy of it, whose atoms lie at positions b (n, 3) Å; open systems."""
     return dataclasses.replace(
-        a,
+        a.of_atoms(np.tile(np.arange(len(a)), 2)),
         name=f"two of {a.name}",
-        numbers=np.tile(a.numbers, 2),
-        masses=np.tile(a.masses, 2),
         positions=np.concatenate([a.positions, b]),
         charge=2 * a.charge,
+        multiplicity=None,  # how two spins couple nobody has said
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from mdprotocol.api import Dynamics, NotMeasurable, ReferenceFailure, Subject, Topology
+from mdprotocol.api import Dynamics, NotMeasurable, Subject, Topology
 
 NOISE_STEP_A = 1e-6
 """Over steps this small a smooth energy is straight to 1e-11 eV: what is left of a second difference is noise."""
@@ -24,15 +24,9 @@ def constant_energy(subject: Subject) -> Dynamics:
     return min(found, key=lambda dynamics: dynamics.timestep_fs)
 
 
-def middle_temperature(dynamics: Dynamics) -> float:
-    """The middle one of its temperatures, K (the lower of two)."""
-    kelvin = sorted(dynamics.temperatures_K)
-    return kelvin[(len(kelvin) - 1) // 2]
-
-
 def start_temperature(dynamics: Dynamics) -> float:
     """Temperature of velocities that, given to a molecule at rest, leave the middle temperature: half goes to V."""
-    return 2 * middle_temperature(dynamics)
+    return 2 * dynamics.middle_temperature_K
 
 
 def energy_noise(subject: Subject) -> float:
@@ -43,14 +37,14 @@ def energy_noise(subject: Subject) -> float:
     import torch
 
     structure, random = subject.structure, np.random.default_rng(subject.seed)
-    evaluate = subject.force_field.prepare(Topology.of([structure]))
+    topology = Topology.of([structure])
+    evaluate, cells = subject.force_field.prepare(topology), torch.from_numpy(topology.cells)
     found = []
     for _ in range(NOISE_SAMPLES):
         along = random.standard_normal(structure.positions.shape)
         along *= NOISE_STEP_A / np.abs(along).max()
-        result = [evaluate(torch.from_numpy(structure.positions + k * along)) for k in (-1.0, 0.0, 1.0)]
-        if any(one.errors for one in result):
-            raise ReferenceFailure("; ".join(text for one in result for text in one.errors.values()))
+        places = [torch.from_numpy(structure.positions + k * along) for k in (-1.0, 0.0, 1.0)]
+        result = [evaluate(x, cells).answered() for x in places]
         before, here, after = (float(one.energy[0]) for one in result)
         found.append(before - 2 * here + after)
     return float(np.sqrt(np.mean(np.square(found)) / 6))

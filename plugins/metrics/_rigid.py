@@ -7,11 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from mdprotocol.api import AMU_EV_FS2_PER_A2, NotMeasurable
+from mdprotocol.api import AMU_EV_FS2_PER_A2, NotMeasurable, chemistry
 from mdprotocol_plugins.metrics._series import finite
-
-NO_MOMENT = 1e-6
-"""A moment of inertia below this share of the largest counts as none: a linear molecule's axis."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +85,12 @@ def kept(run: xr.Dataset) -> Kept:
     if periodic(run):
         rotations = 0
     else:
-        rotations = missing - 3 if missing > 3 else _axes(finite(run, "initial_position"), finite(run, "mass"))
+        rotations = (
+            missing - 3
+            if missing > 3
+            else chemistry.rotation_axes(finite(run, "initial_position"), finite(run, "mass"))
+        )
     return Kept(degrees, missing >= 3, missing > 3, rotations)
-
-
-def _axes(x: np.ndarray, masses: np.ndarray) -> int:
-    """2 for a linear geometry, else 3."""
-    spread = np.linalg.svd(np.sqrt(masses)[:, None] * (x - masses @ x / masses.sum()), compute_uv=False)
-    return 3 if spread[1] ** 2 > NO_MOMENT * spread[0] ** 2 else 2
 
 
 def inverse(inertia: np.ndarray, rotations: int) -> np.ndarray:

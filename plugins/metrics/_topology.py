@@ -7,33 +7,27 @@ from collections import defaultdict
 
 import numpy as np
 import xarray as xr
-from ase.data import covalent_radii
 from ase.geometry import find_mic
 
-from mdprotocol.api import NotMeasurable
+from mdprotocol.api import NotMeasurable, chemistry
 from mdprotocol_plugins.metrics._series import finite
 
-BOND_FACTOR = 1.25
 STRAIGHT_DEGREES = 175.0
 """A dihedral needs two bond angles below this: along a straight line of atoms it is not defined."""
 
 
-def bonds(run: xr.Dataset, factor: float = BOND_FACTOR) -> np.ndarray:
-    """(bond, 2) pairs of the initial geometry closer than `factor` times the sum of their covalent radii.
-
-    Radii: Cordero et al. (2008), Dalton Trans. 2832, as tabulated in ASE.
+def bonds(run: xr.Dataset, factor: float = chemistry.BOND_FACTOR) -> np.ndarray:
+    """(bond, 2) pairs of the initial geometry closer than `factor` times the sum of their covalent radii (`chemistry`).
 
     Raises:
         NotMeasurable: there are none.
     """
-    radii = covalent_radii[finite(run, "atomic_number").astype(int)]
-    first, second = np.triu_indices(len(radii), k=1)
-    start = finite(run, "initial_position")
-    lengths = np.linalg.norm(_shortest(start[second] - start[first], run), axis=-1)
-    bonded = lengths < factor * (radii[first] + radii[second])
-    if not bonded.any():
+    numbers, start = finite(run, "atomic_number").astype(int), finite(run, "initial_position")
+    pbc = finite(run, "pbc").astype(bool)
+    found = chemistry.bonds(numbers, start, finite(run, "cell") if pbc.any() else None, pbc, factor)
+    if not len(found):
         raise NotMeasurable("the initial geometry has no bonds")
-    return np.stack([first[bonded], second[bonded]], axis=1)
+    return found
 
 
 def angles(pairs: np.ndarray) -> np.ndarray:

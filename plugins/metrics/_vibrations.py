@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from ase import Atoms
-from ase.calculators.calculator import Calculator
 
 from mdprotocol.api import (
     AMU_EV_FS2_PER_A2,
     Evaluator,
     ForceField,
+    ForceFieldCalculator,
     NotMeasurable,
-    ReferenceFailure,
     Structure,
     Topology,
+    chemistry,
+    to_atoms,
 )
 
+Forces = Callable[[np.ndarray], np.ndarray]
+"""Positions (n, 3) Å -> forces (n, 3) eV/Å; raises NoAnswer where there are none."""
 LIGHT_CM_PER_FS = 2.99792458e-5
-RIGID = 1e-3
-"""A rigid motion smaller than this share of the largest is none: the rotation of a linear molecule about its axis."""
 
 
 @dataclass(frozen=True)
@@ -49,68 +50,54 @@ def vibrations(force_field: ForceField, structure: Structure, fmax: float, steps
         step_A: of the central differences of forces.
 
     Raises:
-        NotMeasurable: the relaxation does not end.
-        ReferenceFailure: the force field gives no answer.
+        NotMeasurable: the relaxation does not end, or the force field gives no answer.
     """
-    evaluate = force_field.prepare(Topology.of([structure]))
-    positions = relaxed(evaluate, structure, fmax, steps)
-    wavenumbers, modes = normal_modes(hessian(evaluate, positions, step_A), positions, structure.masses)
-    return Vibrations(positions, _largest(forces_at(evaluate, positions)), wavenumbers, modes)
+    evaluate = _evaluator(force_field, structure)
+    positions, forces = relaxed(evaluate, structure, fmax, steps), _forces(evaluate, structure)
+    wavenumbers, modes = normal_modes(hessian(forces, positions, step_A), positions, structure.masses)
+    return Vibrations(positions, _largest(forces(positions)), wavenumbers, modes)
 
 
 def wavenumbers_at(force_field: ForceField, structure: Structure, positions: np.ndarray, step_A: float) -> np.ndarray:
     """(M,) cm⁻¹, ascending: harmonic wavenumbers at a minimum (n, 3) Å that is known, for differences over `step_A`."""
-    evaluate = force_field.prepare(Topology.of([structure]))
-    return normal_modes(hessian(evaluate, positions, step_A), positions, structure.masses)[0]
+    forces = _forces(_evaluator(force_field, structure), structure)
+    return normal_modes(hessian(forces, positions, step_A), positions, structure.masses)[0]
 
 
 def relaxed(evaluate: Evaluator, structure: Structure, fmax: float, steps: int) -> np.ndarray:
     """(n, 3) Å: the minimum next to the structure, by ASE's BFGS, which looks at forces only."""
     from ase.optimize import BFGS
 
-    atoms = Atoms(numbers=structure.numbers, positions=structure.positions, masses=structure.masses)
-    atoms.calc = _Forces(evaluate)
+    atoms = to_atoms(structure)
+    atoms.calc = ForceFieldCalculator(evaluate)
     if not BFGS(atoms, logfile=None, maxstep=0.1).run(fmax=fmax, steps=steps):
-        left = _largest(forces_at(evaluate, atoms.positions))
+        left = _largest(atoms.get_forces())
         raise NotMeasurable(f"no minimum was found: after {steps} steps a force of {left:.2g} eV/Å is left")
     return np.array(atoms.positions)
 
 
-class _Forces(Calculator):
-    """A force field as ASE sees it."""
-
-    implemented_properties = ["energy", "forces"]
-
-    def __init__(self, evaluate: Evaluator) -> None:
-        super().__init__()
-        self._evaluate = evaluate
-
-    def calculate(self, atoms=None, properties=("forces",), system_changes=()) -> None:  # type: ignore[no-untyped-def]
-        super().calculate(atoms, properties, system_changes)
-        self.results = {"energy": 0.0, "forces": forces_at(self._evaluate, atoms.positions)}
+def _evaluator(force_field: ForceField, structure: Structure) -> Evaluator:
+    """The force field's evaluator for a structure, which answers with finite numbers or raises NoAnswer."""
+    evaluate = force_field.prepare(Topology.of([structure]))
+    return lambda positions, cells: evaluate(positions, cells).answered(finite=True)
 
 
-def forces_at(evaluate: Evaluator, positions: np.ndarray) -> np.ndarray:
-    """(n, 3) eV/Å."""
+def _forces(evaluate: Evaluator, structure: Structure) -> Forces:
+    """Its forces on a structure in its own cell."""
     import torch
 
-    result = evaluate(torch.as_tensor(np.array(positions, dtype=np.float64)))
-    if result.errors:
-        raise ReferenceFailure("; ".join(result.errors.values()))
-    forces = result.forces.detach().cpu().numpy().copy()
-    if not np.isfinite(forces).all():
-        raise NotMeasurable("a force is not finite")
-    return forces
+    cells = torch.from_numpy(Topology.of([structure]).cells)
+    return lambda positions: evaluate(torch.tensor(positions), cells).forces.detach().cpu().numpy().copy()
 
 
-def hessian(evaluate: Evaluator, positions: np.ndarray, step_A: float) -> np.ndarray:
+def hessian(forces: Forces, positions: np.ndarray, step_A: float) -> np.ndarray:
     """(3n, 3n) eV/Å²: -(F(x + h) - F(x - h))/2h for every coordinate, made symmetric."""
     size = positions.size
     found = np.empty((size, size))
     for column in range(size):
         shift = np.zeros(size)
         shift[column] = step_A
-        ahead, back = (forces_at(evaluate, positions + sign * shift.reshape(positions.shape)) for sign in (1, -1))
+        ahead, back = (forces(positions + sign * shift.reshape(positions.shape)) for sign in (1, -1))
         found[column] = (back - ahead).ravel() / (2 * step_A)
     return (found + found.T) / 2
 
@@ -122,20 +109,10 @@ def normal_modes(matrix: np.ndarray, positions: np.ndarray, masses: np.ndarray) 
     Molecular Vibrations, chapter 2): M = 3n - 6, or 3n - 5 for a linear molecule.
     """
     root = np.sqrt(np.repeat(masses, 3))
-    basis = _internal(positions, masses)
+    basis = chemistry.internal_motions(positions, masses)
     values, vectors = np.linalg.eigh(basis.T @ (matrix / np.outer(root, root)) @ basis)
     angular = np.sign(values) * np.sqrt(np.abs(values) / AMU_EV_FS2_PER_A2)
     return angular / (2 * np.pi * LIGHT_CM_PER_FS), (basis @ vectors).T.reshape(len(values), *positions.shape)
-
-
-def _internal(positions: np.ndarray, masses: np.ndarray) -> np.ndarray:
-    """(3n, M) orthonormal mass-weighted directions without translation and rotation (Eckart 1935, Phys. Rev. 47, 552)."""
-    n, root = len(masses), np.sqrt(masses)
-    centred = positions - np.average(positions, axis=0, weights=masses)
-    moves = [np.tile(axis, (n, 1)) for axis in np.eye(3)] + [np.cross(axis, centred) for axis in np.eye(3)]
-    rigid = np.stack([(root[:, None] * move).ravel() for move in moves], axis=1)
-    left, sizes, _ = np.linalg.svd(rigid)
-    return left[:, int((sizes > RIGID * sizes[0]).sum()) :]
 
 
 def _largest(forces: np.ndarray) -> float:

@@ -21,7 +21,7 @@ from mdprotocol.api import (
     Subject,
     Values,
 )
-from mdprotocol_plugins.metrics._geometries import evaluated, moved, or_reason, rattles, refuse_failed
+from mdprotocol_plugins.metrics._geometries import evaluated, moved, rattles
 from mdprotocol_plugins.metrics._series import finite
 
 RATTLE_A = 0.08
@@ -64,9 +64,6 @@ class BeyondElements(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._probe, subject)
-
-    def _probe(self, subject: Subject) -> xr.Dataset:
         random = np.random.default_rng([subject.seed, 5])
         base = moved(subject.structure, rattles(subject.structure, 1, random, (RATTLE_A,))[0])
         _, forces = evaluated(subject.force_field, [base])  # the system itself must be answered
@@ -87,7 +84,6 @@ class BeyondElements(ProbeMetric):
         return _dataset(rows)
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         answered, foreign = finite(run, "answered").astype(bool), finite(run, "foreign").astype(bool)
         indistinct = finite(run, "twins") > 0
         wrong = finite(run, "force_error") > finite(run, "force_size")

@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import Quantity, Structure
+from mdprotocol.api import Quantity, Structure, chemistry
 from mdprotocol_plugins.metrics._distributions import Distributions
 from mdprotocol_plugins.metrics._domain import no_coordinate
-from mdprotocol_plugins.metrics._topology import BOND_FACTOR, bonds, length_values
+from mdprotocol_plugins.metrics._topology import bonds, length_values
 from mdprotocol_plugins.metrics._wasserstein import on_line
 
 
@@ -38,7 +38,7 @@ class BondLengths(Distributions):
     """
 
     type: Literal["bond_lengths"] = "bond_lengths"
-    bond_factor: Annotated[float, Field(gt=1, le=2)] = BOND_FACTOR
+    bond_factor: Annotated[float, Field(gt=1, le=2)] = chemistry.BOND_FACTOR
 
     needs: ClassVar = frozenset({"position", "initial_position", "atomic_number", "temperature", "cell", "pbc"})
     quantities: ClassVar = {
@@ -48,7 +48,7 @@ class BondLengths(Distributions):
         "excess": Quantity("Å", "bond length distributions' distance beyond that between the reference's replicas"),
         "temperature_difference": Quantity("K", "mean kinetic temperature minus the reference's"),
     }
-    distances = staticmethod(on_line)
+    distances: ClassVar = staticmethod(on_line)
 
     def inapplicable(self, quantity: str, structure: Structure) -> str:
         return no_coordinate(structure, "bonds", self.bond_factor)

@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, Quantity, Structure
+from mdprotocol.api import NotMeasurable, Quantity, Structure, chemistry
 from mdprotocol_plugins.metrics._distributions import Distributions
 from mdprotocol_plugins.metrics._domain import no_coordinate
-from mdprotocol_plugins.metrics._topology import BOND_FACTOR, bonds, dihedral_values, dihedrals
+from mdprotocol_plugins.metrics._topology import bonds, dihedral_values, dihedrals
 from mdprotocol_plugins.metrics._wasserstein import on_circle
 
 
@@ -34,7 +34,7 @@ class Dihedrals(Distributions):
     """
 
     type: Literal["dihedrals"] = "dihedrals"
-    bond_factor: Annotated[float, Field(gt=1, le=2)] = BOND_FACTOR
+    bond_factor: Annotated[float, Field(gt=1, le=2)] = chemistry.BOND_FACTOR
 
     needs: ClassVar = frozenset({"position", "initial_position", "atomic_number", "temperature", "cell", "pbc"})
     quantities: ClassVar = {
@@ -44,7 +44,7 @@ class Dihedrals(Distributions):
         "excess": Quantity("°", "dihedral distributions' distance beyond that between the reference's replicas"),
         "temperature_difference": Quantity("K", "mean kinetic temperature minus the reference's"),
     }
-    distances = staticmethod(on_circle)
+    distances: ClassVar = staticmethod(on_circle)
 
     def inapplicable(self, quantity: str, structure: Structure) -> str:
         return no_coordinate(structure, "dihedrals", self.bond_factor)

@@ -56,7 +56,7 @@ class DistanceDistribution(ReplicaComparison):
         edges = np.arange(0, end + (0 if periodic else self.bin_A), self.bin_A)
         if len(edges) < 2 or runs[0].sizes["atom"] < 2:
             raise NotMeasurable("there is no distance between two atoms in reach")
-        counts = [sum(histogram(run, pairs, edges) for pairs in kinds(run).values()) for run in runs]
+        counts = [np.sum([histogram(run, pairs, edges) for pairs in kinds(run).values()], axis=0) for run in runs]
         if min(count.sum() for count in counts) == 0:
             raise NotMeasurable("there is no distance between two atoms in reach")
         return [(count / count.sum())[None] for count in counts]

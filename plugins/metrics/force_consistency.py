@@ -14,9 +14,7 @@ from mdprotocol_plugins.metrics._geometries import (
     at_gap,
     evaluated_at,
     moved,
-    or_reason,
     rattles,
-    refuse_failed,
     rotation,
     slides,
     two,
@@ -87,9 +85,6 @@ class ForceConsistency(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._probe, subject)
-
-    def _probe(self, subject: Subject) -> xr.Dataset:
         random = np.random.default_rng([subject.seed, 1])
         model, structure = subject.force_field, subject.structure
         forces, slopes = self._differences(model, structure, random)
@@ -130,7 +125,6 @@ class ForceConsistency(ProbeMetric):
         return work.sum(axis=1) * 2 * np.pi / self.points
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         f, d = finite(run, "projected_force"), finite(run, "energy_slope")
         values = {
             "rmse": float(np.sqrt(np.mean((f + d) ** 2))),
@@ -170,9 +164,10 @@ def _turn(x: np.ndarray, angles: np.ndarray, random: np.random.Generator) -> tup
 def _memory(model: ForceField, structure: Structure, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """(visit,) largest change of a force component, eV/Å, and change of energy, eV, against a fresh evaluator."""
     what, path = _slide(structure, random) if structure.periodic else _pull(structure, random)
-    led = model.prepare(Topology.of([what]))
-    visits = [answer(led, x) for x in path]
-    fresh = [answer(model.prepare(Topology.of([what])), x) for x in path]
+    topology = Topology.of([what])
+    led = model.prepare(topology)
+    visits = [answer(led, x, topology.cells) for x in path]
+    fresh = [answer(model.prepare(topology), x, topology.cells) for x in path]
     # The first place is visited again at once and at the end.
     pairs = [*zip(visits, fresh, strict=True), (visits[0], visits[1]), (visits[0], visits[-1])]
     force_change = [np.abs(forces - others).max() for (_, forces), (_, others) in pairs]

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subject, Values
 from mdprotocol_plugins.metrics._domain import no_molecule
-from mdprotocol_plugins.metrics._geometries import or_reason, refuse_failed
 from mdprotocol_plugins.metrics._reference import differing
 from mdprotocol_plugins.metrics._series import finite
 from mdprotocol_plugins.metrics._topology import angle_values, angles, bonds, length_values
@@ -74,9 +73,6 @@ class Frequencies(ProbeMetric):
         return no_molecule(structure)
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._examined, subject)
-
-    def _examined(self, subject: Subject) -> xr.Dataset:
         structure = subject.structure
         if structure.periodic or len(structure) < 2:
             raise NotMeasurable("harmonic frequencies are those of a molecule of at least two atoms")
@@ -91,7 +87,6 @@ class Frequencies(ProbeMetric):
         return _dataset(structure, found, finer)
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         wavenumber, minimum = finite(run, "wavenumber"), finite(run, "minimum")
         differing(wavenumber[0], wavenumber[1], "frequencies")
         turn, placed = fitted(*minimum)

@@ -65,7 +65,8 @@ class InferenceTime(ProbeMetric):
         """Seconds of each timed call; changed positions are made, and answers are checked, between calls."""
         import torch
 
-        evaluator = subject.force_field.prepare(Topology.of([subject.structure] * size))
+        topology = Topology.of([subject.structure] * size)
+        evaluator, cells = subject.force_field.prepare(topology), torch.from_numpy(topology.cells)
         random = np.random.default_rng([subject.seed, size])
         start = np.tile(np.asarray(subject.structure.positions, dtype=np.float64), (size, 1))
         wait = torch.cuda.synchronize if subject.force_field.device.startswith("cuda") else _nothing
@@ -75,7 +76,7 @@ class InferenceTime(ProbeMetric):
             positions = torch.as_tensor(start + random.normal(scale=1e-3, size=start.shape))
             wait()
             began = time.perf_counter()
-            result = evaluator(positions)
+            result = evaluator(positions, cells)
             wait()
             ended = time.perf_counter()
             seen = fresh_answer(result, seen)

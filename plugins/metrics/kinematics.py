@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 
 from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Subject, Values
-from mdprotocol_plugins.metrics._geometries import or_reason, refuse_failed
 from mdprotocol_plugins.metrics._moving import constant_energy, start_temperature
 from mdprotocol_plugins.metrics._series import enough, finite
 
@@ -39,9 +38,6 @@ class Kinematics(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._examined, subject)
-
-    def _examined(self, subject: Subject) -> xr.Dataset:
         dynamics = constant_energy(subject)
         kelvin = start_temperature(dynamics)
         moved = subject.propagate(
@@ -51,7 +47,6 @@ class Kinematics(ProbeMetric):
         return xr.Dataset({name: moved[name].variable for name in ("position", "velocity", "temperature")}, attrs=facts)
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         x, v, kelvin = finite(run, "position"), finite(run, "velocity"), finite(run, "temperature")
         enough(len(x), 3)
         moving = float(np.sqrt((v[1:-1] ** 2).mean()))

@@ -56,7 +56,8 @@ class RDF(ReplicaComparison):
         return {
             "error": float(errors.mean()),
             "error_by_pair": xr.DataArray(errors, {"pair": names}, dims="pair"),
-        } | against_replicas(shaped[0], shaped[1], shaped[2:], _differences)
+            **against_replicas(shaped[0], shaped[1], shaped[2:], _differences),
+        }
 
 
 def radial(run: xr.Dataset, bin_A: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:

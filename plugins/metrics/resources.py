@@ -85,11 +85,12 @@ def _evaluations(subject: Subject, size: int, calls: int):  # type: ignore[no-un
     """Evaluate a batch of slightly different positions, `calls` times; yields after each."""
     import torch
 
-    evaluator = subject.force_field.prepare(Topology.of([subject.structure] * size))
+    topology = Topology.of([subject.structure] * size)
+    evaluator, cells = subject.force_field.prepare(topology), torch.from_numpy(topology.cells)
     random = np.random.default_rng(subject.seed)
     start = np.tile(np.asarray(subject.structure.positions, dtype=np.float64), (size, 1))
     for _ in range(calls):
-        yield evaluator(torch.as_tensor(start + random.normal(scale=1e-3, size=start.shape)))
+        yield evaluator(torch.as_tensor(start + random.normal(scale=1e-3, size=start.shape)), cells)
 
 
 def _resident() -> int:

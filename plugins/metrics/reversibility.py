@@ -9,7 +9,6 @@ import xarray as xr
 from pydantic import Field
 
 from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Subject, Values
-from mdprotocol_plugins.metrics._geometries import or_reason, refuse_failed
 from mdprotocol_plugins.metrics._moving import constant_energy, start_temperature
 from mdprotocol_plugins.metrics._series import finite
 
@@ -41,9 +40,6 @@ class Reversibility(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._examined, subject)
-
-    def _examined(self, subject: Subject) -> xr.Dataset:
         dynamics = constant_energy(subject)
         steps = max(10, round(self.length_fs / dynamics.timestep_fs))
         forth = subject.propagate(
@@ -76,7 +72,6 @@ class Reversibility(ProbeMetric):
         return xr.Dataset(ends, {"end": ["start", "after the way back"]}, facts)
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         position, velocity = finite(run, "position"), finite(run, "velocity")
         moving = float(np.sqrt((velocity[0] ** 2).mean()))
         if moving == 0:

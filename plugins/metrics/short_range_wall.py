@@ -14,8 +14,6 @@ from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subj
 from mdprotocol_plugins.metrics._geometries import (
     bonds,
     nearest_pairs,
-    or_reason,
-    refuse_failed,
     separation,
     side,
     two,
@@ -67,9 +65,6 @@ class ShortRangeWall(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._probe, subject)
-
-    def _probe(self, subject: Subject) -> xr.Dataset:
         rows = list(self._rows(subject.structure))
         if not rows:
             raise NotMeasurable("there are no two atoms to press together")
@@ -103,7 +98,6 @@ class ShortRangeWall(ProbeMetric):
         yield from _collisions(structure)
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         push, energy, must = finite(run, "push"), finite(run, "energy"), finite(run, "must_push").astype(bool)
         rise = energy - np.minimum.accumulate(energy, axis=1)
         high = rise > self.reachable_eV
@@ -121,7 +115,10 @@ class ShortRangeWall(ProbeMetric):
 def _collisions(structure: Structure) -> Iterator[tuple[Path, np.ndarray, np.ndarray, str]]:
     """The most exposed atom of each element of one copy against that of another: head on, bodies turned away."""
     arm = structure.positions - structure.positions.mean(axis=0)
-    heads = [max(np.flatnonzero(structure.numbers == z), key=lambda k: arm[k] @ arm[k]) for z in _elements(structure)]
+    heads = [
+        max(np.flatnonzero(structure.numbers == z).tolist(), key=lambda k: arm[k] @ arm[k])
+        for z in _elements(structure)
+    ]
     for a, i in enumerate(heads):
         for j in heads[a:]:
             reach = float(covalent_radii[structure.numbers[[i, j]]].sum())

@@ -26,9 +26,7 @@ from mdprotocol_plugins.metrics._geometries import (
     at_gap,
     evaluated,
     moved,
-    or_reason,
     rattles,
-    refuse_failed,
     rotation,
     two,
     unit_vector,
@@ -73,9 +71,6 @@ class SizeConsistency(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._probe, subject)
-
-    def _probe(self, subject: Subject) -> xr.Dataset:
         model, structure = subject.force_field, subject.structure
         random = np.random.default_rng([subject.seed, 4])
         if structure.charge:
@@ -119,7 +114,6 @@ class SizeConsistency(ProbeMetric):
         return energy_change, np.array([np.abs(f - own[0]).max() for f, (_, own) in zip(forces, alone, strict=True)])
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         return {
             "energy_error": MEV_PER_EV * float(np.abs(finite(run, "sum_energy_change")).max()),
             "force_error": float(finite(run, "sum_force_change").max()),
@@ -131,7 +125,9 @@ class SizeConsistency(ProbeMetric):
 def _as_one_batch(model: ForceField, copies: Sequence[Structure]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Like `evaluated`, but never in parts."""
     topology = Topology.of(copies)
-    energy, forces = answer(model.prepare(topology), np.concatenate([copy.positions for copy in copies]))
+    energy, forces = answer(
+        model.prepare(topology), np.concatenate([copy.positions for copy in copies]), topology.cells
+    )
     return energy, np.split(forces, topology.offsets[1:-1])
 
 

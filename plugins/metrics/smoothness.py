@@ -13,9 +13,7 @@ from mdprotocol_plugins.metrics._geometries import (
     at_gap,
     bonds,
     moved,
-    or_reason,
     rattles,
-    refuse_failed,
     rotation,
     separation,
     side,
@@ -71,9 +69,6 @@ class Smoothness(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._probe, subject)
-
-    def _probe(self, subject: Subject) -> xr.Dataset:
         random = np.random.default_rng([subject.seed, 3])
         start = moved(subject.structure, rattles(subject.structure, 1, random, (RATTLE_A,))[0])
         paths = self._cell_paths(start, random) if start.periodic else self._open_paths(start, random)
@@ -109,7 +104,6 @@ class Smoothness(ProbeMetric):
         return [Path(start, np.outer(part, u), -way, way, max(0.05, way / 15)) for part, u, way in parts]
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         jumps, apart = MEV_PER_EV * finite(run, "energy_jump"), finite(run, "energy_apart").astype(bool)
         found = {"energy_jump": float(jumps.max()), "force_jump": float(finite(run, "force_jump").max())}
         return found | ({"cutoff_jump": float(jumps[apart].max())} if apart.any() else {})

@@ -10,7 +10,7 @@ import xarray as xr
 from pydantic import Field
 
 from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subject, Topology, Values
-from mdprotocol_plugins.metrics._geometries import evaluated, or_reason, refuse_failed
+from mdprotocol_plugins.metrics._geometries import evaluated
 from mdprotocol_plugins.metrics._series import finite
 
 GPA_PER_EV_A3 = 160.2176634
@@ -45,9 +45,6 @@ class Stress(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._examined, subject)
-
-    def _examined(self, subject: Subject) -> xr.Dataset:
         structure = subject.structure
         if not structure.pbc.all():
             raise NotMeasurable("the system is not periodic in all directions, so it has no stress")
@@ -66,7 +63,6 @@ class Stress(ProbeMetric):
         return energies.reshape(len(VOIGT), -1) @ weights / (self.strain * volume)
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         stress, by_energy = GPA_PER_EV_A3 * finite(run, "stress"), GPA_PER_EV_A3 * finite(run, "finite_strain")
         return {
             "error": float(np.abs(stress - by_energy).max()),
@@ -78,9 +74,9 @@ def _stress(subject: Subject, structure: Structure) -> np.ndarray:
     """(6,) the model's stress, eV/Å³."""
     import torch
 
-    found = subject.force_field.prepare(Topology.of([structure]))(torch.tensor(structure.positions))
-    if found.errors:
-        raise NotMeasurable("the model gave no answer: " + "; ".join(found.errors.values()))
+    topology = Topology.of([structure])
+    evaluate = subject.force_field.prepare(topology)
+    found = evaluate(torch.tensor(structure.positions), torch.from_numpy(topology.cells)).answered()
     if found.stress is None:
         raise NotMeasurable("the model gives no stress")
     tensor = found.stress().detach().cpu().numpy()[0]

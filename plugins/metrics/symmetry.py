@@ -16,9 +16,7 @@ from mdprotocol.api import MEV_PER_EV, ProbeMetric, Quantity, Structure, Subject
 from mdprotocol_plugins.metrics._geometries import (
     evaluated,
     moved,
-    or_reason,
     rattles,
-    refuse_failed,
     rotation,
     unit_vector,
 )
@@ -77,9 +75,6 @@ class Symmetry(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._probe, subject)
-
-    def _probe(self, subject: Subject) -> xr.Dataset:
         random = np.random.default_rng([subject.seed, 2])
         originals = [moved(subject.structure, x) for x in rattles(subject.structure, self.geometries, random, SIZES_A)]
         energies, forces = evaluated(subject.force_field, originals)
@@ -98,7 +93,6 @@ class Symmetry(ProbeMetric):
         return xr.Dataset(variables)
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         values = {}
         for name in self.quantities:
             scale = MEV_PER_EV if name.endswith("_energy") else 1.0
@@ -140,10 +134,4 @@ def _reordered(structure: Structure, random: np.random.Generator, like: bool) ->
     groups = [np.flatnonzero(structure.numbers == z) for z in np.unique(structure.numbers)] if like else [order]
     for group in groups:
         order[group] = random.permutation(group)
-    other = dataclasses.replace(
-        structure,
-        numbers=structure.numbers[order],
-        masses=structure.masses[order],
-        positions=structure.positions[order],
-    )
-    return Change(other, lambda forces: forces[order])
+    return Change(structure.of_atoms(order), lambda forces: forces[order])

@@ -9,7 +9,6 @@ import xarray as xr
 from pydantic import Field
 
 from mdprotocol.api import MEV_PER_EV, NotMeasurable, ProbeMetric, Quantity, Subject, Values
-from mdprotocol_plugins.metrics._geometries import or_reason, refuse_failed
 from mdprotocol_plugins.metrics._moving import constant_energy, energy_noise, start_temperature, total_energy
 from mdprotocol_plugins.metrics._series import atoms_of, enough, finite
 
@@ -53,9 +52,6 @@ class TimestepConvergence(ProbeMetric):
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._examined, subject)
-
-    def _examined(self, subject: Subject) -> xr.Dataset:
         dynamics = constant_energy(subject)
         steps = max(10, round(self.length_fs / dynamics.timestep_fs))
         energies = [
@@ -84,7 +80,6 @@ class TimestepConvergence(ProbeMetric):
         )
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         timestep, energy = finite(run, "timestep"), finite(run, "total_energy")
         enough(len(timestep), 2, "time steps")
         enough(energy.shape[1], 10)

@@ -20,12 +20,12 @@ from mdprotocol.api import (
     Structure,
     Subject,
     Values,
+    chemistry,
 )
 from mdprotocol_plugins.metrics._domain import no_coordinate
-from mdprotocol_plugins.metrics._geometries import or_reason, refuse_failed
-from mdprotocol_plugins.metrics._moving import constant_energy, middle_temperature, start_temperature
+from mdprotocol_plugins.metrics._moving import constant_energy, start_temperature
 from mdprotocol_plugins.metrics._series import atoms_of, enough, finite, fit_line, time_ps
-from mdprotocol_plugins.metrics._topology import BOND_FACTOR, bonds, length_values
+from mdprotocol_plugins.metrics._topology import bonds, length_values
 
 SETTLING_FS = 100.0
 Timestep = Annotated[float, Field(gt=0, le=20)]
@@ -69,12 +69,9 @@ class UsableTimestep(ProbeMetric):
     }
 
     def inapplicable(self, quantity: str, structure: Structure) -> str:
-        return no_coordinate(structure, "bonds", BOND_FACTOR)
+        return no_coordinate(structure, "bonds", chemistry.BOND_FACTOR)
 
     def probe(self, subject: Subject) -> xr.Dataset:
-        return or_reason(self._examined, subject)
-
-    def _examined(self, subject: Subject) -> xr.Dataset:
         dynamics, timesteps = constant_energy(subject), sorted(set(self.timesteps_fs))
         settled = _settled(subject, dynamics, timesteps[0])
         found: list[dict[str, float]] = []
@@ -105,7 +102,7 @@ class UsableTimestep(ProbeMetric):
             dynamics.integrator,
             timestep,
             steps,
-            temperature_K=middle_temperature(dynamics),
+            temperature_K=dynamics.middle_temperature_K,
             seed=subject.seed,
             positions=settled["position"].values[-1],
             velocities=settled["velocity"].values[-1],
@@ -113,7 +110,6 @@ class UsableTimestep(ProbeMetric):
         return moved, (time.perf_counter() - began) / steps
 
     def measure(self, run: xr.Dataset) -> Values:
-        refuse_failed(run)
         timestep, step_time = finite(run, "timestep"), finite(run, "step_time")
         enough(len(timestep), 1, "time steps survived")
         drift = np.abs(finite(run, "drift")) - 2 * finite(run, "drift_error")

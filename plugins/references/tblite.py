@@ -16,12 +16,13 @@ from mdprotocol.api import (
     BOHR_A,
     HARTREE_EV,
     KB_EV_PER_K,
+    Box,
     Evaluation,
     Evaluator,
     ForceField,
-    Reference,
     Structure,
     StructureError,
+    Teacher,
     Topology,
     UsageError,
 )
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 HEAVIEST = 86
 
 
-class TBLite(Reference):
+class TBLite(Teacher):
     """GFN2-xTB or GFN1-xTB, extended tight binding, by tblite.
 
     Bannwarth, Ehlert, Grimme, J. Chem. Theory Comput. 15, 1652 (2019); Grimme, Bannwarth, Shushkov, ibid. 13, 1989
@@ -82,9 +83,13 @@ class TBLiteForceField(ForceField):
         for reason in refusals(self._options.method, topology.numbers):
             raise StructureError(reason)
         copies = [_Copy(self._interface, self._options, topology, b) for b in range(topology.copies)]
+        box = Box(topology)
 
-        def evaluate(positions: torch.Tensor) -> Evaluation:
+        def evaluate(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
             x = positions.detach().cpu().numpy()
+            if box.follow(cells):
+                for copy, cell in zip(copies, box.cells, strict=True):
+                    copy.set_cell(cell)
             energy, forces, errors = np.full(len(copies), np.nan), np.full(x.shape, np.nan), {}
             with one_thread(self._openmp):
                 for b, copy in enumerate(copies):
@@ -92,7 +97,7 @@ class TBLiteForceField(ForceField):
                         energy[b], forces[copy.atoms] = copy(x[copy.atoms])
                     except Exception as error:  # of tblite or its bindings; it ends this copy only
                         errors[b] = f"{self._options.method}: {error}"
-            return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces), errors)
+            return box.checked(Evaluation(torch.from_numpy(energy), torch.from_numpy(forces), errors))
 
         return evaluate
 
@@ -105,9 +110,14 @@ class _Copy:
         self._interface, self._options = interface, options
         self._numbers = topology.numbers[self.atoms]
         self._charge = float(topology.charges[b])
-        self._lattice = topology.cells[b] / BOHR_A if topology.pbc[b].any() else None
         self._periodic = topology.pbc[b] if topology.pbc[b].any() else None
+        self._lattice: np.ndarray | None = None
+        self.set_cell(topology.cells[b])
         self._calculator: Any = None
+
+    def set_cell(self, cell: np.ndarray) -> None:
+        """Cell (3, 3) Å of the next calls; without meaning in an open system."""
+        self._lattice = None if self._periodic is None else cell / BOHR_A
 
     def __call__(self, positions: np.ndarray) -> tuple[float, np.ndarray]:
         """Energy (eV) and forces (n, 3) eV/Å.

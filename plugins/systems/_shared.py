@@ -13,6 +13,7 @@ from ase.geometry import complete_cell
 from pydantic import Field
 
 from mdprotocol.api import Structure, StructureError, SystemSource
+from mdprotocol_plugins.systems._carried import carried
 
 MAX_ATOMS = 100_000
 CLOSEST_A = 0.3
@@ -50,12 +51,12 @@ def finish(name: str, atoms: Atoms, options: Source, provenance: Mapping[str, st
     """Apply the shared options and check the result.
 
     Args:
-        atoms: what the source gave; constraints, velocities and results on it are dropped.
+        atoms: what the source gave, with its velocities, moments, fixed atoms and multiplicity (see `carried`).
         charge: what the source says of the charge of these atoms, e.
 
     Raises:
         StructureError: no atoms, too many, unknown elements, coordinates that are not numbers, overlapping atoms, or a
-            cell that is not one.
+            cell that is not one; a constraint, moments or a multiplicity that a structure cannot carry.
     """
     copies = int(np.prod(options.repeat))
     _check_count(name, len(atoms) * copies)
@@ -67,6 +68,7 @@ def finish(name: str, atoms: Atoms, options: Source, provenance: Mapping[str, st
         plain = _repeated(name, plain, options.repeat)
     _check_overlap(name, plain)
     total = charge * copies if options.charge is None else options.charge
+    more = carried(name, atoms, copies)
     return Structure(
         name=name,
         numbers=plain.numbers.astype(np.int64),
@@ -76,6 +78,7 @@ def finish(name: str, atoms: Atoms, options: Source, provenance: Mapping[str, st
         pbc=np.array(plain.pbc, dtype=bool),
         charge=total,
         provenance=dict(provenance),
+        **more,
     )
 
 

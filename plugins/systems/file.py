@@ -54,6 +54,8 @@ class File(SourceWithCell):
         atoms = self._read(file, data, form)
         source = {"source": f"file {self.path}", "sha256": hashlib.sha256(data).hexdigest(), "format": form}
         charge = mdl_charge(data) if form in MDL else 0
+        if form in MDL:
+            _refuse_isotopes(self.path, data)
         return finish(name, atoms, self, source | {"index": str(self.index), "ase": ase.__version__}, charge)
 
     def _format(self, file: Path) -> str:
@@ -181,6 +183,14 @@ def mdl_charge(data: bytes) -> int:
     if wrong:
         raise StructureError(f"M  CHG: {wrong[0][:20]} is no charge of an atom")
     return sum(map(int, charges))
+
+
+def _refuse_isotopes(shown: str, data: bytes) -> None:
+    """ASE's reader passes over isotopes, and a run would go on with the masses of the elements."""
+    if re.search(rb"^M  ISO", data.split(b"$$$$")[0], flags=re.MULTILINE):
+        raise StructureError(
+            f"{shown}: names isotopes (M  ISO), which ASE does not read; use extxyz with a column masses"
+        )
 
 
 def _content(shown: str, file: Path) -> bytes:

@@ -9,7 +9,6 @@ import pytest
 from mdprotocol.app import diagnosing
 from mdprotocol.app.checking import check
 from mdprotocol.app.sources import Source
-from mdprotocol.plan import metrics_of
 from mdprotocol.plan.followup import FollowUp
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import CriterionResult, Decision, Level, ModelVerdict, Outcome
@@ -27,8 +26,7 @@ def failed(*levels: Level) -> ModelVerdict:
 
 def wanted(verdict: ModelVerdict, folder: Path, seconds: float) -> FollowUp:
     prepared, plan = check(Source(SMOKE))
-    metrics = metrics_of(prepared.protocol, prepared.registry)
-    return diagnosing._task(verdict, prepared, plan, metrics, ResultsFolder(folder), seconds)
+    return diagnosing._task(verdict, prepared, plan, ResultsFolder(folder), seconds)
 
 
 @pytest.mark.parametrize("levels", [(Level.MUST,), (Level.SHOULD, Level.NICE)])

@@ -307,6 +307,15 @@ def test_data_taken_over_was_made_for_the_criteria_of_its_folder(ran: Gate) -> N
     assert finished.verdicts[0].changed == ("drift.max 1000 → 1e9",)
 
 
+def test_data_of_a_folder_that_does_not_say_what_it_was_made_for_may_be_for_any(ran: Gate) -> None:
+    (ran.results / "plan.json").unlink()
+    finished = ran.run("criteria.drift.max=1e9", out="S", reuse=(ran.results,))
+    assert finished.executed == 0
+    [changed] = finished.verdicts[0].changed
+    assert changed.startswith("the criteria that stood when")
+    assert changed.endswith("are not known")
+
+
 def test_new_data_is_judged_by_the_criteria_that_it_was_made_for(ran: Gate) -> None:
     assert ran.run("criteria.drift.max=1e9", fresh=True).verdicts[0].changed == ()
 

@@ -27,7 +27,7 @@ from mdprotocol.contracts import (
     Values,
 )
 from mdprotocol.errors import NotMeasurable
-from mdprotocol.plan import Probe, Run, expand_runs
+from mdprotocol.plan import Probe, Run, Study, expand_runs
 from mdprotocol.plan.identity import settings_facts
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.store import ResultsFolder
@@ -182,13 +182,17 @@ class World:
         variables = {"found": ((), float(found), {"units": "ms"})}
         self.folder.write_dataset(probe.path, xr.Dataset(variables, attrs={"identity": "cd" * 32} | attrs))
 
+    @property
+    def study(self) -> Study:
+        return Study(self.protocol, self.metrics, tuple(self.runs), tuple(self.probes))
+
     def measure(self) -> Measurements:
-        return measure(self.protocol, self.metrics, self.runs, self.probes, self.folder)
+        return measure(self.study, self.folder)
 
     def judge(self, measurements: Measurements | None = None) -> ModelVerdict:
         """The verdict on the one model."""
         found = measurements or self.measure()
-        (verdict,) = judge_models(self.protocol, self.metrics, self.runs, self.probes, found)
+        (verdict,) = judge_models(self.study, found)
         return verdict
 
 

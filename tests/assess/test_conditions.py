@@ -8,8 +8,8 @@ import pytest
 from mdprotocol.assess.cells import Cell, Pooled, pooled
 from mdprotocol.assess.conditions import hidden
 from mdprotocol.assess.familywise import CellTest
-from mdprotocol.assess.places import Place
 from mdprotocol.contracts import Quantity
+from mdprotocol.plan import Run
 from mdprotocol.protocol.schema import Criterion
 from mdprotocol.verdicts import Decision, Level, Outcome
 
@@ -20,7 +20,7 @@ TRIALS = 300
 def judged_cell(values, how="mean", most=1.0, least=None, positive=False) -> CellTest:
     """A cell of (condition, replica) values, against its bounds."""
     readings = tuple(
-        (Place(f"{system}{kelvin}{replica}", "m", system, "nve", kelvin, replica), float(x), "")
+        (Run("m", system, "nve", kelvin, replica, replica, settings=None, identity=""), float(x), "")
         for (system, kelvin), row in zip(CONDITIONS, values, strict=False)
         for replica, x in enumerate(row)
     )

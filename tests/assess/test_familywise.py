@@ -8,8 +8,8 @@ from scipy import stats
 
 from mdprotocol.assess.cells import Cell, Pooled, pooled
 from mdprotocol.assess.familywise import CellTest, holm
-from mdprotocol.assess.places import Place
 from mdprotocol.contracts import Quantity
+from mdprotocol.plan import Run
 from mdprotocol.protocol.schema import Criterion
 from mdprotocol.verdicts import Decision, Outcome
 
@@ -19,8 +19,8 @@ CONFIDENCE = 0.95
 def cell_test(samples, maximum=0.0, minimum=None, pool="mean") -> CellTest:
     bounds = {"max": maximum, "min": minimum}
     criterion = Criterion(level="must", metric="level.mean", confidence=CONFIDENCE, **bounds)
-    places = [Place(f"run{k}", "student", "water", "nve", 300.0, k) for k in range(len(samples))]
-    cell = Cell({}, tuple((place, float(x), "") for place, x in zip(places, samples, strict=True)))
+    runs = [Run("student", "water", "nve", 300.0, k, k, settings=None, identity="") for k in range(len(samples))]
+    cell = Cell({}, tuple((run, float(x), "") for run, x in zip(runs, samples, strict=True)))
     found: Pooled = pooled("level.mean", Quantity("eV", "level", pool), cell, CONFIDENCE)
     return CellTest(criterion, found, CONFIDENCE)
 

@@ -77,8 +77,8 @@ def test_whatever_is_taken_out_or_replaced_ends_in_our_own_error(data: st.DataOb
             forged = data.draw(st.sampled_from(CHANGES))(forged, name)
     try:
         found = Measurements.stored(forged)
-        judge_models(made.protocol, made.metrics, made.runs, made.probes, found)
-        tabulate(made.protocol, made.metrics, found)
+        judge_models(made.study, found)
+        tabulate(made.study, found)
     except MDProtocolError:
         pass
 

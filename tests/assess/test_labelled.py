@@ -130,7 +130,7 @@ def test_the_number_of_labels_is_beside_the_measurement(world) -> None:
     (result,) = made.judge().criteria
     assert result.outcome is Outcome.PASS
     assert result.cells[0].measurement.labels == 33
-    rows = {row.quantity: row for row in tabulate(made.protocol, made.metrics, made.measure()) if not row.reason}
+    rows = {row.quantity: row for row in tabulate(made.study, made.measure()) if not row.reason}
     assert rows["force_error.rmse"].labels == 33
     assert filled(world, Temperature(), "mean").judge().criteria[0].cells[0].measurement.labels is None
 

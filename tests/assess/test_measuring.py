@@ -47,7 +47,7 @@ def test_a_stored_run_of_another_identity_is_not_trusted(world):
 
     made = world().fill(lambda run: 1.0)
     planned = [replace(run, identity="ff" * 32) for run in made.runs]
-    found = measure(made.protocol, made.metrics, planned, [], made.folder)
+    found = measure(replace(made.study, runs=tuple(planned), probes=()), made.folder)
     assert "not the planned one" in found.reading("level.mean", Place.of(planned[0])).reason
 
 
@@ -129,6 +129,33 @@ def test_a_failed_probe_is_a_reason(world):
     assert second == "the probe is missing or its file is damaged"
 
 
+class Frames(Metric):
+    """Counts the frames of a run."""
+
+    type: Literal["frames"] = "frames"
+    quantities: ClassVar = {"count": Quantity("1", "frames")}
+
+    def measure(self, run):
+        return {"count": float(run.sizes["frame"])}
+
+
+class OfCompleted(Frames):
+    """A metric that only a completed run has something to say to."""
+
+    type: Literal["of_completed"] = "of_completed"
+    measures_failed: ClassVar = False
+
+
+def test_a_metric_that_measures_no_failed_run_is_not_asked_about_one(world):
+    made = world(metrics={"end": OfCompleted(), "any": Frames()}).fill(lambda run: 1.0)
+    made.write(made.runs[0], 1.0, outcome="failed", failure_kind="nan", failure_time_fs=3.0)
+    found = made.measure()
+    place, other = (Place.of(run) for run in made.runs[:2])
+    reason = "the run failed (nan at 3 fs): only runs that reached their end are measured"
+    assert found.reading("end.count", place).reason == reason
+    assert found.reading("any.count", place).values == found.reading("end.count", other).values
+
+
 class Careless(Metric):
     """A third party's metric that returns what it should not."""
 
@@ -189,8 +216,8 @@ def test_measurements_read_back_say_the_same(world):
         for quantity in before.quantities:
             assert after.reading(quantity, Place.of(run)) == before.reading(quantity, Place.of(run))
     assert made.judge(after) == made.judge(before)
-    rows = tabulate(made.protocol, made.metrics, after)
-    assert repr(rows) == repr(tabulate(made.protocol, made.metrics, before))
+    rows = tabulate(made.study, after)
+    assert repr(rows) == repr(tabulate(made.study, before))
 
 
 def test_each_quantity_has_its_units_in_the_file(world):
@@ -216,7 +243,7 @@ def test_a_plan_that_the_measurements_do_not_cover_is_not_measured(world):
 
 def test_the_full_table_has_a_row_a_cell(world):
     made = world().fill(lambda run: run.temperature_K)
-    rows = [row for row in tabulate(made.protocol, made.metrics, made.measure()) if row.quantity == "level.mean"]
+    rows = [row for row in tabulate(made.study, made.measure()) if row.quantity == "level.mean"]
     assert [(row.where["system"], row.where["temperature"], row.value) for row in rows] == [
         ("water", 100.0, 100.0),
         ("water", 300.0, 300.0),
@@ -245,7 +272,7 @@ def test_who_measures_and_in_which_order_changes_nothing(world):
     for probe in made.probes[:1]:
         made.write_probe(probe, 0.5)
     here = made.measure()
-    there = measure(made.protocol, made.metrics, made.runs, made.probes, made.folder, elsewhere)
+    there = measure(made.study, made.folder, elsewhere)
     assert there.dataset.identical(here.dataset)
     assert list(there.dataset.variables) == list(here.dataset.variables)
     assert len({made.measure().reading("level.mean", Place.of(run)).reason for run in made.runs}) > 2

@@ -70,7 +70,7 @@ def test_a_model_that_its_simulation_leaves_out_is_not_measured(world, spread) -
         "models": {"student": student, "other": student.model_copy(update={"flavour": "other"})},
     }
     made = world(low(where={"simulation": ["nve", "more"]}), extra=extra).fill(spread(0.5, 0.01))
-    found = {v.model: v for v in judge_models(made.protocol, made.metrics, made.runs, made.probes, made.measure())}
+    found = {v.model: v for v in judge_models(made.study, made.measure())}
     assert found["student"].decision is Decision.APPROVED
     assert found["other"].decision is Decision.UNDECIDED
     assert "simulation more" in found["other"].criteria[0].worst.measurement.reason

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mdprotocol.assess.selftest import Planted, Power, Seen, Trial, false_alarms, metric_types, see, upper_bound
+from mdprotocol.assess.selftest import Broken, Planted, Power, Seen, Trial, false_alarms, metric_types, see, upper_bound
+from mdprotocol.contracts import TaskFailure
 from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.verdicts import Outcome
 
@@ -105,3 +106,14 @@ def test_power_is_met_where_enough_is_caught_and_nothing_sound_is_rejected() -> 
     assert Power("m", SOUND, (yes,) * 9 + (no,), quiet, 0.9).met
     assert not Power("m", SOUND, (yes,) * 8 + (no,) * 2, quiet, 0.9).met
     assert not Power("m", SOUND, (yes,) * 10, loud, 0.9).met
+
+
+def test_a_fault_that_could_not_be_tried_is_neither_caught_nor_missed() -> None:
+    yes, quiet = seen(trial(forces=FAIL), "force_error"), false_alarms(TWO, [SOUND] * 20)
+    failure = TaskFailure("ZeroDivisionError", "no mass", "Traceback ...")
+    broken = Broken.of(fault("force_error"), [failure, failure, TaskFailure("MemoryError", "")])
+    assert broken.problems == {"ZeroDivisionError: no mass": "Traceback ...", "MemoryError: ": ""}
+    power = Power("m", SOUND, (yes,), quiet, 1.0, (broken,))
+    assert (power.caught, power.as_expected, len(power.faults)) == (1, 1, 1)
+    assert not power.met
+    assert Power("m", SOUND, (yes,), quiet, 1.0).met

@@ -33,9 +33,9 @@ class Remembering(HarmonicTrap):
     def prepare(self, topology):
         evaluate, memory = super().prepare(topology), []
 
-        def remember(positions):
+        def remember(positions, cells):
             if not memory:
-                memory.append(evaluate(positions))
+                memory.append(evaluate(positions, cells))
             return Evaluation(memory[0].energy, memory[0].forces.clone())
 
         return remember

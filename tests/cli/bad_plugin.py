@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any, Literal
 
@@ -16,10 +17,11 @@ from mdprotocol.api import (
     Model,
     ProbeMetric,
     Quantity,
-    Reference,
     Reporter,
     Structure,
     SystemSource,
+    Teacher,
+    attempt,
     hookimpl,
 )
 
@@ -50,7 +52,7 @@ class BadField(ForceField):
     def prepare(self, topology: Any) -> Any:
         import torch
 
-        def evaluate(positions: Any) -> Any:
+        def evaluate(positions: Any, cells: Any) -> Any:
             found = Evaluation(torch.zeros(topology.copies, dtype=torch.float64), -positions)
             wrong = or_else(self.how, "evaluate", "")
             if wrong == "short":
@@ -91,7 +93,7 @@ class BadModel(Model):
         return or_else(self.how, "inspect", iter(()))
 
 
-class BadReference(Reference):
+class BadReference(Teacher):
     """A reference."""
 
     type: Literal["bad_reference"] = "bad_reference"
@@ -232,19 +234,17 @@ class BadExecutor(Executor):
         for place, task in enumerate(tasks):
             if wrong == "loses":
                 continue
+            result = attempt(functools.partial(work, task, on_event))
             if wrong == "foreign":
-                error = ValueError("whose?")
-                error.task = 99
-                yield error
-                continue
-            try:
-                result = work(task, on_event)
-            except Exception as error:
-                error.task = place
-                result = error
-            yield wrong or result
+                yield 99, result
+            elif wrong == "garbage":
+                yield wrong
+            elif wrong == "exception":
+                yield place, ValueError("whose?")
+            else:
+                yield place, result
             if wrong == "twice":
-                yield work(task, on_event)
+                yield place, result
 
 
 @hookimpl

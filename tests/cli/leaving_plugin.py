@@ -103,7 +103,7 @@ class LeavingField(ForceField):
 
         perhaps(self.how, "prepare")
 
-        def evaluate(positions: Any) -> Any:
+        def evaluate(positions: Any, cells: Any) -> Any:
             perhaps(self.how, "evaluate")
             return Evaluation(torch.zeros(topology.copies, dtype=torch.float64), -positions)
 

@@ -14,30 +14,12 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from cli_kit import protocol_of
 
 from mdprotocol.cli import guard, main
 
 PLUGIN = str(Path(__file__).with_name("leaving_plugin.py"))
-BASE: dict[str, Any] = {
-    "mdprotocol": 1,
-    "name": "leaving",
-    "models": {"sound": {"type": "leaving"}},
-    "systems": {"water": {"type": "leaving"}},
-    "simulations": {
-        "nve": {
-            "integrator": {"type": "velocity_verlet"},
-            "timestep_fs": 0.5,
-            "duration_ps": 0.005,
-            "record_every_fs": 1,
-            "temperatures_K": [300],
-            "replicas": 1,
-            "guards": {"bond_stretch": None, "new_bond": None, "max_temperature_factor": 1e6},
-        }
-    },
-    "criteria": {"no_crash": {"level": "must", "metric": "stability.crashed", "max": 0}},
-    "reports": [{"type": "json"}],
-    "executor": {"type": "serial"},
-}
+BASE = protocol_of("leaving")
 PROCESSES = {"type": "processes", "workers": 1}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cli_kit import protocol_of
 
 from mdprotocol import app
 from mdprotocol.app.sources import Source
@@ -79,26 +80,7 @@ def test_a_class_that_is_no_component(made: type[Model], said: str, monkeypatch:
 
 # ---------------------------------------------------------------------------------------------------------- components
 
-BASE: dict[str, Any] = {
-    "mdprotocol": 1,
-    "name": "bad",
-    "models": {"sound": {"type": "bad"}},
-    "systems": {"water": {"type": "bad"}},
-    "simulations": {
-        "nve": {
-            "integrator": {"type": "bad"},
-            "timestep_fs": 0.5,
-            "duration_ps": 0.005,
-            "record_every_fs": 1,
-            "temperatures_K": [300],
-            "replicas": 1,
-            "guards": {"bond_stretch": None, "new_bond": None, "max_temperature_factor": 1e6},
-        }
-    },
-    "criteria": {"no_crash": {"level": "must", "metric": "stability.crashed", "max": 0}},
-    "reports": [{"type": "json"}],
-    "executor": {"type": "serial"},
-}
+BASE = protocol_of("bad", integrator="bad")
 
 
 def run(folder: Path, **changes: Any) -> tuple[app.Finished, dict[str, Any]]:
@@ -271,11 +253,12 @@ def test_what_plugins_get_wrong_before_the_first_step_is_a_problem_with_its_plac
 
 
 EXECUTORS = {
-    "execute: loses": 3,
-    "execute: foreign": 4,
-    "execute: raises": 4,
-    "execute: garbage": 0,
-    "execute: twice": 0,
+    "execute: loses": (3, "a task was lost: PluginError: executor 'bad' gave neither a result nor a failure"),
+    "execute: foreign": (2, "executor 'bad' yields task 99 of 1 tasks; it must yield each task once"),
+    "execute: raises": (4, "ZeroDivisionError: no such luck"),
+    "execute: garbage": (2, "executor 'bad': expected (place, result or TaskFailure), got 'garbage'"),
+    "execute: exception": (2, "executor 'bad': expected (place, result or TaskFailure), got (0, ValueError("),
+    "execute: twice": (2, "executor 'bad' yields task 0 a second time; it must yield each task once"),
 }
 
 
@@ -283,11 +266,13 @@ EXECUTORS = {
 def test_an_executor_that_loses_tasks_is_no_verdict(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
 ) -> None:
-    """Only what is on disk counts: an executor can say what it likes."""
+    """Only what is on disk counts: an executor that breaks its contract is named."""
     path = tmp_path / "bad.yaml"
     path.write_text(yaml.safe_dump({**BASE, "executor": {"type": "bad", "how": how}}))
-    code = main(["run", str(path), "-o", str(tmp_path / "out"), "-q", "--plugin", PLUGIN])
-    assert code == EXECUTORS[how], capsys.readouterr().err
+    code, said = EXECUTORS[how]
+    ended, shown = main(["run", str(path), "-o", str(tmp_path / "out"), "-q", "--plugin", PLUGIN]), capsys.readouterr()
+    assert ended == code, shown.err
+    assert said in shown.err
     assert main(["run", str(path), "-o", str(tmp_path / "out"), "-q", "--plugin", PLUGIN, "--set", "executor.type=serial",
                  "--set", "executor.how=null"]) in (0, 2)  # fmt: skip
 

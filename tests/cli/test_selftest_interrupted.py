@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mdprotocol.app.selftesting import SPOILED, TRIAL, TRIALS, selftest
+from mdprotocol.app.selftesting import TRIALS, selftest
 from mdprotocol.app.sources import Source
+from mdprotocol.app.trials import SPOILED, TRIAL
 from mdprotocol.engine.events import BatchFinished, BatchStarted
 from mdprotocol.errors import UsageError
 from mdprotocol.store import ResultsFolder

@@ -119,6 +119,24 @@ def test_runs_that_can_no_longer_change_the_verdict_are_left_out(cli, tmp_path: 
     assert not any("not run" in note for note in _verdict(out)["notes"])
 
 
+@pytest.mark.parametrize("level", ["must", "should", "nice"])
+def test_runs_that_were_left_out_are_missing_where_other_criteria_are_judged(cli, tmp_path: Path, level: str) -> None:
+    """Nobody has seen them: what decided the first verdict decides this one no more."""
+    path = tmp_path / "stop.yaml"
+    path.write_text(STOP, encoding="utf-8")
+    wall = "criteria.wall={level: must, metric: short_range_wall.holes, max: %d}"
+    changes = ["criteria.no_crash=null", f"criteria.drift.level={level}"]
+    first = [option for change in (*changes, wall % -1) for option in ("--set", change)]
+    ended = cli("run", path, "-o", "out", "-q", "--stop-when-decided", "--no-diagnosis", *first)
+    assert ended.code == 1, ended.err
+    assert any("could no longer change" in note for note in _verdict(tmp_path / "out")["notes"])
+    ended = cli("judge", "out", "--set", "criteria.wall.max=0")
+    assert ended.code == 3, ended.err
+    verdict = _verdict(tmp_path / "out")
+    assert verdict["decision"] == "UNDECIDED"
+    assert not any("could no longer change" in note for note in verdict["notes"])
+
+
 def test_runs_that_a_use_still_depends_on_are_done(cli, tmp_path: Path) -> None:
     path = tmp_path / "stop.yaml"
     use = "recommendations:\n  - {use: cool dynamics, requires: [drift]}\n"

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from mdprotocol.api import Evaluation, ForceField, Model, Reference, hookimpl
+from mdprotocol.api import Evaluation, ForceField, Model, Teacher, hookimpl
 
 LENGTHS = {(1, 1): 1.52, (1, 8): 0.96}
 STIFFNESS = 30.0
@@ -32,7 +32,7 @@ class Springs(ForceField):
         bonds = torch.tensor([kind == (1, 8) for kind in kinds], dtype=torch.bool)
         i, j = torch.from_numpy(i), torch.from_numpy(j)
 
-        def evaluate(positions):
+        def evaluate(positions, cells):
             vector = positions[j] - positions[i]
             distance = vector.norm(dim=1)
             pull = (STIFFNESS * (distance - rest) / distance)[:, None] * vector
@@ -78,7 +78,7 @@ class Toy(Model):
         return Springs(self.how)
 
 
-class ToyTeacher(Reference):
+class ToyTeacher(Teacher):
     """Springs as a reference; a `picky` one gives no label where a bond is strained."""
 
     type: Literal["toy_teacher"] = "toy_teacher"

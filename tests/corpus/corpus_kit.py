@@ -11,7 +11,7 @@ import io
 import multiprocessing
 import resource
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,9 +97,9 @@ def _open(path: Path) -> Opened:
         return Opened(code, error.getvalue(), time.process_time() - began, _peak_mb() - peak)
 
 
-def _exit_code(main: object, path: Path) -> int:
+def _exit_code(main: Callable[[list[str]], int], path: Path) -> int:
     try:
-        return main(["check", path.name])  # type: ignore[operator, no-any-return]
+        return main(["check", path.name])
     except SystemExit as leaving:
         return int(leaving.code or 0)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import random_kills
 
 from mdprotocol.engine import journal, labels
-from mdprotocol.engine.worker import single_thread
+from mdprotocol.engine.tasks import single_thread
 from mdprotocol.errors import MDProtocolError
 
 HERE = Path(__file__).parent

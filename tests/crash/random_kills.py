@@ -29,7 +29,7 @@ import numpy as np
 from mdprotocol import app
 from mdprotocol.app.sources import Source
 from mdprotocol.engine import journal, labels
-from mdprotocol.engine.worker import single_thread
+from mdprotocol.engine.tasks import single_thread
 
 BUG = 70
 

@@ -33,7 +33,7 @@ class PairForces(ForceField):
         pairs = torch.cat([torch.triu_indices(int(b - a), int(b - a), 1) + int(a) for a, b in bounds], dim=1)
         owner = torch.from_numpy(topology.owner)
 
-        def evaluate(positions: torch.Tensor) -> Evaluation:
+        def evaluate(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
             i, j = pairs
             vector = positions[j] - positions[i]
             distance = vector.square().sum(dim=1).sqrt()
@@ -73,10 +73,10 @@ class Sabotaged(ForceField):
     def prepare(self, topology: Topology) -> Evaluator:
         evaluate, calls = self.inner.prepare(topology), 0
 
-        def spoiled(positions: torch.Tensor) -> Evaluation:
+        def spoiled(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
             nonlocal calls
             calls += 1
-            found = evaluate(positions)
+            found = evaluate(positions, cells)
             if calls > self.call and topology.copies > self.copy:
                 mine = slice(int(topology.offsets[self.copy]), int(topology.offsets[self.copy + 1]))
                 self._spoil(found, mine, positions)
@@ -107,10 +107,10 @@ class Raising(ForceField):
     def prepare(self, topology: Topology) -> Evaluator:
         evaluate = self.inner.prepare(topology)
 
-        def guarded(positions: torch.Tensor) -> Evaluation:
+        def guarded(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
             if bool((positions.abs() > self.farthest).any()):
                 raise ValueError("an atom has left the table")
-            return evaluate(positions)
+            return evaluate(positions, cells)
 
         return guarded
 
@@ -139,8 +139,8 @@ class Picky(ForceField):
     def prepare(self, topology: Topology) -> Evaluator:
         evaluate, owner = self.inner.prepare(topology), torch.from_numpy(topology.owner)
 
-        def picky(positions: torch.Tensor) -> Evaluation:
-            found = evaluate(positions)
+        def picky(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
+            found = evaluate(positions, cells)
             for b in set(owner[(positions.abs() > self.farthest).any(dim=1)].tolist()):
                 found.errors[b] = "too far out"
                 found.energy[b] = float("nan")

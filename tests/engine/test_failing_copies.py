@@ -172,10 +172,10 @@ def test_a_model_that_raises_for_no_single_copy_is_a_bug_and_ends_the_batch() ->
         def prepare(self, topology):
             inner = springs().prepare(topology)
 
-            def evaluate(positions):
+            def evaluate(positions, cells):
                 if topology.copies > 1:
                     raise RuntimeError("cannot do batches")
-                return inner(positions)
+                return inner(positions, cells)
 
             return evaluate
 
@@ -188,8 +188,8 @@ def test_wrong_shapes_are_the_plugin_s_fault() -> None:
         def prepare(self, topology):
             inner = springs().prepare(topology)
 
-            def evaluate(positions):
-                found = inner(positions)
+            def evaluate(positions, cells):
+                found = inner(positions, cells)
                 found.energy = found.energy.sum()
                 return found
 
@@ -218,8 +218,8 @@ def test_a_model_that_changes_the_positions_is_refused(change) -> None:
         def prepare(self, topology):
             evaluate = springs().prepare(topology)
 
-            def careless(positions):
-                found = evaluate(positions)
+            def careless(positions, cells):
+                found = evaluate(positions, cells)
                 change(positions)
                 return found
 

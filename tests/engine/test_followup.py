@@ -61,8 +61,8 @@ class Changed(ForceField):
     def prepare(self, topology: Topology) -> Evaluator:
         sound, calls = Morse(depth=self.depth).prepare(topology), [0]
 
-        def evaluate(positions: torch.Tensor) -> Evaluation:
-            answer = sound(positions)
+        def evaluate(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
+            answer = sound(positions, cells)
             self.change(positions, topology, answer, calls[0])
             calls[0] += 1
             return answer

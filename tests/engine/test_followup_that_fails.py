@@ -35,8 +35,8 @@ class Silent(ForceField):
     def prepare(self, topology: Any) -> Any:
         evaluate = self.inner.prepare(topology)
 
-        def answer(positions: torch.Tensor) -> Evaluation:
-            found = evaluate(positions)
+        def answer(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
+            found = evaluate(positions, cells)
             if float((positions[1] - positions[0]).norm()) > self.longest:
                 if self.how == "raises":
                     raise ZeroDivisionError("no such luck")

@@ -37,8 +37,8 @@ class Fast(ForceField):
     def prepare(self, topology: Topology) -> Evaluator:
         evaluate = springs().prepare(topology)
 
-        def erring(positions: torch.Tensor) -> Evaluation:
-            found = evaluate(positions)
+        def erring(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
+            found = evaluate(positions, cells)
             return Evaluation(found.energy + 0.01, found.forces * 1.01)
 
         return erring
@@ -60,11 +60,11 @@ class Plain(PairForces):
     def prepare(self, topology: Topology) -> Evaluator:
         evaluate = super().prepare(topology)
 
-        def counted(positions: torch.Tensor) -> Evaluation:
+        def counted(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
             Fast.calls.append(topology.copies)
             if self.how == "raises":
                 raise ValueError("out of its table")
-            found = evaluate(positions)
+            found = evaluate(positions, cells)
             if self.how == "one is missing":
                 found.errors[1] = "no answer"
             if self.how == "one is not finite":

@@ -49,7 +49,7 @@ class Mute(ForceField):
         self.errors = errors
 
     def prepare(self, topology):  # type: ignore[no-untyped-def]
-        return lambda x: Evaluation(x.new_full((1,), float("nan")), x * float("nan"), self.errors)
+        return lambda x, cells: Evaluation(x.new_full((1,), float("nan")), x * float("nan"), self.errors)
 
 
 @pytest.mark.parametrize(("errors", "said"), [({0: "the SCF diverged"}, "the SCF diverged"), ({}, "not finite")])

@@ -12,7 +12,7 @@ from test_resume import DriftingModel, assert_same
 
 from mdprotocol.contracts import Model
 from mdprotocol.engine import batch as engine_batch
-from mdprotocol.engine import events, worker
+from mdprotocol.engine import events, tasks
 from mdprotocol.engine.batch import run_batch
 from mdprotocol.engine.stopping import Stop, deferred
 from mdprotocol.errors import Interrupted
@@ -122,7 +122,7 @@ class Hungry(SpringModel):
 
 def test_a_batch_that_is_too_large_for_memory_goes_in_halves(tmp_path: Path) -> None:
     batch = make_batch(settings(Langevin(), 10), Hungry(), triangle(), 5)
-    outcomes = worker.batch_task((batch, tmp_path / "halves"), lambda event: None)
+    outcomes = tasks.compute((batch, tmp_path / "halves"), lambda event: None)
     assert [outcome.outcome for outcome in outcomes] == ["completed"] * 5
     run_batch(
         make_batch(settings(Langevin(), 10), Hungry(copies=9), triangle(), 5), tmp_path / "whole", lambda event: None
@@ -133,6 +133,4 @@ def test_a_batch_that_is_too_large_for_memory_goes_in_halves(tmp_path: Path) -> 
 
 def test_a_copy_that_is_too_large_for_memory_is_lost(tmp_path: Path) -> None:
     with pytest.raises(torch.OutOfMemoryError):
-        worker.batch_task(
-            (make_batch(settings(Langevin(), 10), Hungry(copies=0), triangle(), 3), tmp_path), lambda e: None
-        )
+        tasks.compute((make_batch(settings(Langevin(), 10), Hungry(copies=0), triangle(), 3), tmp_path), lambda e: None)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mdprotocol.chemistry import degrees_of_freedom, is_linear
 from mdprotocol.contracts import Structure
-from mdprotocol.engine.velocities import degrees_of_freedom, is_linear, maxwell_boltzmann, without_drift
+from mdprotocol.engine.velocities import maxwell_boltzmann, without_drift
 from mdprotocol.testing.structures import make_structure, molecule_structure
 from mdprotocol.units import AMU_EV_FS2_PER_A2, KB_EV_PER_K
 
@@ -84,8 +85,9 @@ def test_a_bent_linear_molecule_keeps_its_four_degrees() -> None:
 
 
 def test_linear_is_seen_in_any_direction() -> None:
-    assert is_linear(CASES["tilted"][0])
-    assert not is_linear(molecule_structure("H2O"))
+    tilted, water = CASES["tilted"][0], molecule_structure("H2O")
+    assert is_linear(tilted.positions, tilted.masses)
+    assert not is_linear(water.positions, water.masses)
 
 
 def test_components_follow_the_maxwell_boltzmann_distribution() -> None:

@@ -13,6 +13,7 @@ import torch
 from mdprotocol.contracts import ForceField, Model, Structure, Topology
 from mdprotocol.faults import FaultyForceField, FaultyModel, answers, landscapes
 from mdprotocol.testing.analytic import HarmonicBonds, LennardJones, Morse
+from mdprotocol.testing.evaluating import in_own_cells
 from mdprotocol.testing.structures import make_structure, molecule_structure, rattled
 
 METHANE = molecule_structure("CH4")
@@ -35,7 +36,7 @@ def flawed(sound: ForceField, flaw: object) -> ForceField:
 
 def numerical(field: ForceField, structure: Structure, step: float = 1e-4) -> np.ndarray:
     """-dE/dx by central differences, with one evaluator whose first call is at the structure itself."""
-    evaluate = field.prepare(Topology.of([structure]))
+    evaluate = in_own_cells(field, Topology.of([structure]))
     x = torch.from_numpy(structure.positions.copy())
     evaluate(x)
     found = np.zeros(x.shape)
@@ -96,7 +97,7 @@ def test_scaled_forces_leave_the_energy() -> None:
 
 def test_noise_has_its_scatter_and_is_new_at_every_call() -> None:
     many = [METHANE] * 400
-    evaluate = flawed(HarmonicBonds(METHANE), answers.NoisyForces(0.05)).prepare(Topology.of(many))
+    evaluate = in_own_cells(flawed(HarmonicBonds(METHANE), answers.NoisyForces(0.05)), Topology.of(many))
     x = torch.from_numpy(np.concatenate([m.positions for m in many]))
     first, second = evaluate(x).forces, evaluate(x).forces  # at rest: there are no others
     assert float(first.std()) == pytest.approx(0.05, rel=0.05)
@@ -163,8 +164,8 @@ def test_a_softer_angle_lowers_the_bending_energy_by_its_share() -> None:
 
 def test_a_stale_list_misses_a_pair_that_comes_in_until_it_is_renewed() -> None:
     flaw = landscapes.StalePairs(20.0, cutoff_A=1.6, every=5)
-    evaluate = flawed(Morse(), flaw).prepare(Topology.of([make_structure([1, 1], np.zeros((2, 3)))]))
-    sound = Morse().prepare(Topology.of([make_structure([1, 1], np.zeros((2, 3)))]))
+    evaluate = in_own_cells(flawed(Morse(), flaw), Topology.of([make_structure([1, 1], np.zeros((2, 3)))]))
+    sound = in_own_cells(Morse(), Topology.of([make_structure([1, 1], np.zeros((2, 3)))]))
 
     def extra(distance: float) -> float:
         x = torch.tensor([[0.0, 0, 0], [distance, 0, 0]], dtype=torch.float64)
@@ -190,7 +191,9 @@ def test_wrong_units_and_wrong_order() -> None:
 
 
 def test_a_creeping_zero_and_half_precision() -> None:
-    evaluate = flawed(HarmonicBonds(METHANE), answers.DriftingEnergy(2.0)).prepare(Topology.of([METHANE, METHANE]))
+    evaluate = in_own_cells(
+        flawed(HarmonicBonds(METHANE), answers.DriftingEnergy(2.0)), Topology.of([METHANE, METHANE])
+    )
     x = torch.from_numpy(np.tile(METHANE.positions, (2, 1)))
     energies = [evaluate(x).energy for _ in range(1001)]
     np.testing.assert_allclose((energies[-1] - energies[0]).numpy(), 5 * 0.002)

@@ -51,7 +51,7 @@ YAML = [
 
 
 def protocols(folder: Path) -> Reader:
-    from mdprotocol.plan import expand_probes, expand_runs
+    from mdprotocol.plan import expand_runs, make_study
     from mdprotocol.protocol import read_document, validate
     from mdprotocol.registry import build_registry
 
@@ -65,7 +65,7 @@ def protocols(folder: Path) -> Reader:
     def read(path: Path) -> None:
         protocol = validate(read_document(path), registry)
         if sum(1 for _ in zip(expand_runs(protocol), range(1000), strict=False)) < 1000:
-            expand_probes(protocol, registry)
+            make_study(protocol, registry)
 
     return Reader("p.yaml", seeds, YAML, read)
 
@@ -252,15 +252,16 @@ IDENTITY = "ab" * 32
 @cache
 def _planned() -> Any:
     """The corpus's protocol with all that is planned by it, as judging has it."""
-    from mdprotocol.plan import expand_probes, expand_runs, metrics_of
+    from mdprotocol.plan import make_study
     from mdprotocol.protocol import read_document, validate
     from mdprotocol.registry import build_registry
 
     path = Path(__file__).with_name("planned.yaml")
     registry = build_registry([])
     protocol = validate(read_document(path), registry)
-    runs = tuple(dataclasses.replace(run, identity=IDENTITY) for run in expand_runs(protocol))
-    return protocol, metrics_of(protocol, registry), runs, expand_probes(protocol, registry)
+    study = make_study(protocol, registry)
+    runs = tuple(dataclasses.replace(run, identity=IDENTITY) for run in study.runs)
+    return dataclasses.replace(study, runs=runs)
 
 
 @cache
@@ -268,7 +269,7 @@ def _run_dataset() -> Any:
     from mdprotocol.plan.identity import settings_facts
     from mdprotocol.testing.datasets import make_run
 
-    run = _planned()[2][0]
+    run = _planned().runs[0]
     facts = json.dumps(settings_facts(run.settings))
     names = {"model": run.model, "system": run.system, "simulation": run.simulation}
     return make_run(frames=11, reference_every=5, identity=IDENTITY, seed=1, settings=facts, **names).assign_attrs(
@@ -289,12 +290,12 @@ def _judged(folder: Path) -> Any:
     from mdprotocol.assess import judge_models, measure, tabulate
     from mdprotocol.store import open_results
 
-    protocol, metrics, runs, probes = _planned()
+    study = _planned()
     results = open_results(folder)
-    measurements = measure(protocol, metrics, runs, probes, results.folder)
-    verdicts = judge_models(protocol, metrics, runs, probes, measurements)
-    tabulate(protocol, metrics, measurements)
-    run_rows(runs, results.folder)
+    measurements = measure(study, results.folder)
+    verdicts = judge_models(study, measurements)
+    tabulate(study, measurements)
+    run_rows(study.runs, results.folder)
     for run in results.runs:
         with results.run(run) as dataset:
             dataset.load()
@@ -341,13 +342,13 @@ def measurements(folder: Path) -> Reader:
     def seeds() -> list[bytes]:
         inner = folder / "seeds"
         _bytes_of(folder, RUN, _run_dataset())
-        return [_bytes_of(folder, "measurements.nc", measure(*_planned(), ResultsFolder(inner)).dataset)]
+        return [_bytes_of(folder, "measurements.nc", measure(_planned(), ResultsFolder(inner)).dataset)]
 
     def read(path: Path) -> None:
-        protocol, metrics, runs, probes = _planned()
+        study = _planned()
         found = Measurements.stored(ResultsFolder(path.parent).load("measurements.nc"))
-        judge_models(protocol, metrics, runs, probes, found)
-        tabulate(protocol, metrics, found)
+        judge_models(study, found)
+        tabulate(study, found)
 
     return Reader("measurements.nc", seeds, HDF5, read)
 
@@ -401,7 +402,7 @@ def provenance(folder: Path) -> Reader:
         store = ResultsFolder(path.parent)
         facts = read_provenance(store)
         report = dataclasses.replace(reports.empty_report(), figures=lambda: ())
-        made = build_report(_planned()[0], report.verdicts, (), (), facts, lambda run: None)
+        made = build_report(_planned().protocol, report.verdicts, (), (), facts, lambda run: None)
         MarkdownReporter().render(dataclasses.replace(made, figures=lambda: ()))
         (path.parent / FILE).write_bytes(path.read_bytes())
         _write_after(store, 1.0, 1)
@@ -418,7 +419,8 @@ def plan(folder: Path) -> Reader:
     from mdprotocol.store import ResultsFolder
 
     prepared = prepare(Source(Path(__file__).with_name("planned.yaml")))
-    protocol, runs, probes = prepared.protocol, *_planned()[2:]
+    protocol, study = prepared.protocol, _planned()
+    runs, probes = study.runs, study.probes
     sound = planned.Planned(
         protocol=planned._section(protocol, planned.DATA),
         contents=planned._contents(prepared),
@@ -438,7 +440,7 @@ def plan(folder: Path) -> Reader:
         planned.foreign(prepared, store)
         if found is not None:
             planned.listed(planned.differences(found, prepared, store))
-            planned.identified(found, prepared, runs, probes)
+            planned.identified(found, prepared, study)
         planned.changed_criteria(found, protocol)
         planned.first_criteria(found)
         planned.as_known(prepared, found)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mdprotocol.errors import ProtocolError
-from mdprotocol.plan import expand_probes, expand_runs
+from mdprotocol.plan import expand_runs, make_study
 from mdprotocol.plan.batches import batch_sizes, grouped
 from mdprotocol.plan.expand import MAX_RUNS
 from mdprotocol.plan.findings import Findings
@@ -156,7 +156,7 @@ def test_too_many_runs_are_refused_before_they_are_made(protocol: Callable[..., 
 
 
 def test_probes_are_model_by_system_by_probe_metric(protocol: Callable[..., Protocol], registry: Registry) -> None:
-    probes = expand_probes(protocol(TWO, SPEED), registry)
+    probes = make_study(protocol(TWO, SPEED), registry).probes
     assert [probe.id for probe in probes] == [
         "probes/good/short/speed",
         "probes/good/long/speed",
@@ -165,13 +165,13 @@ def test_probes_are_model_by_system_by_probe_metric(protocol: Callable[..., Prot
     ]
     assert {probe.batch_sizes for probe in probes} == {(1, 8)}
     assert probes[0].seed == probes[2].seed != probes[1].seed
-    assert expand_probes(protocol(), registry) == ()
+    assert make_study(protocol(), registry).probes == ()
 
 
 def test_probes_stay_with_the_systems_of_a_model(protocol: Callable[..., Protocol], registry: Registry) -> None:
-    probes = expand_probes(
+    probes = make_study(
         protocol(TWO, SPEED, ("  nve:\n", "  nve:\n    systems: [long]\n    models: [good]\n")), registry
-    )
+    ).probes
     assert [(probe.model, probe.system) for probe in probes] == [
         ("good", "long"),
         ("other", "short"),
@@ -181,9 +181,9 @@ def test_probes_stay_with_the_systems_of_a_model(protocol: Callable[..., Protoco
 
 def test_probes_are_planned_where_a_criterion_looks(protocol: Callable[..., Protocol], registry: Registry) -> None:
     only = (SPEED[0], SPEED[1].replace("max:", "where: {system: [long]}, max:"))
-    assert {probe.system for probe in expand_probes(protocol(TWO, only), registry)} == {"long"}
+    assert {probe.system for probe in make_study(protocol(TWO, only), registry).probes} == {"long"}
     for_its_own_sake = ("criteria:\n", "metrics:\n  quick: speed\ncriteria:\n")
-    probes = expand_probes(protocol(TWO, only, for_its_own_sake), registry)
+    probes = make_study(protocol(TWO, only, for_its_own_sake), registry).probes
     assert {(probe.metric, probe.system) for probe in probes} == {
         ("speed", "long"),
         ("quick", "short"),

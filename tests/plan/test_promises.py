@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from protocol_kit import fails
 
-from mdprotocol.plan import Plan, expand_probes, expand_runs
+from mdprotocol.plan import Plan, expand_runs, make_study
 from mdprotocol.plan.covering import covering
 from mdprotocol.plan.select import SYSTEM_ONLY, covered, unselected
 from mdprotocol.protocol import read_document, validate
@@ -99,9 +99,11 @@ def test_a_system_that_a_criterion_names_is_probed_though_nothing_runs_it(
     protocol: Callable[..., Protocol], registry: Registry
 ) -> None:
     only = ("  nve:\n", "  nve:\n    systems: [short]\n")
-    probes = expand_probes(protocol(only, (PROBED, "speed.median, max: 1, where: {system: [short, long]}")), registry)
+    probes = make_study(
+        protocol(only, (PROBED, "speed.median, max: 1, where: {system: [short, long]}")), registry
+    ).probes
     assert [(probe.system, probe.batch_sizes) for probe in probes] == [("short", (1, 8)), ("long", (1,))]
-    unnamed = expand_probes(protocol(only, (PROBED, "speed.median, max: 1")), registry)
+    unnamed = make_study(protocol(only, (PROBED, "speed.median, max: 1")), registry).probes
     assert [probe.system for probe in unnamed] == ["short"]
 
 

@@ -1,4 +1,4 @@
-"""Scope of a criterion: `where`, cells of `per`, and names of metrics and quantities."""
+"""Scope of a criterion: `where`, conditions of `per`, and names of metrics and quantities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import protocol_kit as kit
 import pytest
 
 from mdprotocol.errors import UsageError
-from mdprotocol.plan import cells, coordinates, expand_probes, expand_runs, metrics_of, select, split_quantity
+from mdprotocol.plan import expand_runs, make_study, metrics_of, select, split_quantity
+from mdprotocol.plan.conditions import conditions
 from mdprotocol.plan.metrics import is_probe, needs_labels, needs_reference_run, quantity_of
 from mdprotocol.protocol import read_document, validate
 from mdprotocol.protocol.schema import Criterion, Protocol
@@ -51,19 +52,19 @@ def test_where_keeps_runs_of_models_only(protocol: Protocol, where: dict[str, ob
 
 
 def test_where_keeps_probes_by_system(protocol: Protocol, registry: Registry) -> None:
-    probes = expand_probes(protocol, registry)
+    probes = make_study(protocol, registry).probes
     assert [probe.system for probe in select(probes, criterion(where={"system": "long"}))] == ["long"]
-    assert coordinates(probes[0]) == {"model": "good", "system": "short"}
+    assert probes[0].coordinates == {"model": "good", "system": "short"}
 
 
-def test_cells_are_spanned_by_per(protocol: Protocol) -> None:
+def test_conditions_are_spanned_by_per(protocol: Protocol) -> None:
     runs = select(expand_runs(protocol), criterion())
-    grouped = cells(runs, criterion())
+    grouped = conditions(runs, criterion().per)
     assert len(grouped) == 2 * 2 * 2
-    first = (("model", "good"), ("system", "short"), ("simulation", "nve_0.5fs"), ("temperature", 100.0))
-    assert [run.replica for run in grouped[first]] == [0, 1, 2, 3]
-    assert len(cells(runs, criterion(per=["system"]))) == 2
-    assert list(cells(runs, criterion(per=[]))) == [(("model", "good"),)]
+    first = {"model": "good", "system": "short", "simulation": "nve_0.5fs", "temperature": 100.0}
+    assert [run.replica for one in grouped if one.where == first for run in one.members] == [0, 1, 2, 3]
+    assert len(conditions(runs, ["system"])) == 2
+    assert [one.where for one in conditions(runs, [])] == [{"model": "good"}]
 
 
 def test_metrics_are_those_that_criteria_and_the_protocol_name(protocol: Protocol, registry: Registry) -> None:

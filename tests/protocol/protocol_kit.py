@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from mdprotocol import api
 from mdprotocol.api import (
     CheckpointError,
     ComparisonMetric,
@@ -25,7 +26,6 @@ from mdprotocol.api import (
     Model,
     ProbeMetric,
     Quantity,
-    Reference,
     Reporter,
     Structure,
     StructureError,
@@ -52,7 +52,7 @@ class Spring(Model):
         raise NotImplementedError
 
 
-class Teacher(Reference):
+class Teacher(api.Teacher):
     """A reference without files."""
 
     type: Literal["teacher"] = "teacher"

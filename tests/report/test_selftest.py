@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
-from mdprotocol.assess.selftest import Planted, Power, Trial, false_alarms, see
+from mdprotocol.assess.selftest import Broken, Planted, Power, Trial, false_alarms, see
 from mdprotocol.protocol.schema import Criterion, Protocol, SelfTest
 from mdprotocol.report.selftest import render_selftest
 from mdprotocol.verdicts import Outcome
@@ -47,3 +48,20 @@ def test_the_data_are_there_too_and_equal_input_gives_equal_bytes() -> None:
     assert (model["met"], model["as_expected"], model["sound"]["repetitions"]) == (False, 1, 20)
     assert model["faults"][0]["outcomes"] == {"speed": "PASS", "forces": "FAIL"}
     assert render_selftest(protocol, [power], 61.0) == files
+
+
+def test_a_fault_that_could_not_be_tried_is_shown_with_its_traceback() -> None:
+    protocol, power = _power()
+    bug = Broken(Planted("bug", "it raises", None, "", ()), {"ZeroDivisionError: no | mass": "Traceback:\n  line 3\n"})
+    files = render_selftest(protocol, [dataclasses.replace(power, broken=(bug,))], 61.0)
+    text = files["selftest.md"].decode()
+    of_none = render_selftest(protocol, [dataclasses.replace(power, broken=(bug,), faults=())], 61.0)
+    assert "Nothing that could be tried goes unseen." in of_none["selftest.md"].decode()
+    assert "the declared power is **not known**" in text
+    assert "1 more could not be tried, because of errors of this self-test" in text
+    assert "### Error: `bug` could not be tried" in text
+    assert "\n    Traceback:\n      line 3\n" in text
+    assert "1 of 2 faults were caught" in text
+    (model,) = json.loads(files["selftest.json"])["models"]
+    assert model["met"] is False
+    assert model["broken"][0]["problems"] == {"ZeroDivisionError: no | mass": "Traceback:\n  line 3\n"}

@@ -135,3 +135,16 @@ def test_what_does_not_exist_is_said(folder, tmp_path):
         open_results(folder.root).run("runs/m/water/nve/T5K_r0")
     with pytest.raises(StoreError, match="not a path inside"):
         open_results(folder.root).run("../../x")
+
+
+def test_added_replicas_are_seen_and_only_where_they_were_added(folder):
+    """Replicas 2 and 3 were added at 300 K for this model: there they are missing; at 100 K nobody planned them."""
+    addition = "{replicas: 4, models: [m], systems: [water], temperatures_K: [300], timesteps_fs: [0.5], look: 1}"
+    other = "{replicas: 9, models: [another], look: 1}"
+    simulation = f"timestep_fs: 0.5, temperatures_K: [100, 300], replicas: 2, additions: [{addition}, {other}]"
+    folder.write_bytes("protocol.yaml", f"simulations: {{nve: {{{simulation}}}}}".encode())
+    stacked = open_results(folder.root).dataset("m", "water", "nve")
+    assert stacked["outcome"].values.tolist() == [
+        ["completed", "missing", "not planned", "not planned"],
+        ["completed", "failed", "missing", "missing"],
+    ]

@@ -68,8 +68,8 @@ class _Faulty(LennardJones):
     def prepare(self, topology: Topology):
         inner = super().prepare(topology)
 
-        def evaluate(positions: torch.Tensor):
-            found = inner(positions)
+        def evaluate(positions: torch.Tensor, cells: torch.Tensor):
+            found = inner(positions, cells)
             return self.fault(found, positions)
 
         return evaluate

@@ -10,13 +10,12 @@ from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 from matplotlib.patches import Circle
 
+from mdprotocol.chemistry import bonds
 from mdprotocol.contracts import RunRow
 from mdprotocol.report.figures import style
 from mdprotocol.report.figures.series import Material, NothingToDraw
 from mdprotocol.units import FS_PER_PS
 
-BOND_FACTOR = 1.25
-"""Two atoms are drawn as bonded up to this multiple of the sum of their covalent radii."""
 ATOM_SCALE = 0.45
 MOST_SYSTEMS = 6
 FURTHEST = 3.0
@@ -132,7 +131,7 @@ def draw_molecule(axes: Any, numbers: np.ndarray, view: np.ndarray) -> None:
     """
     radii = covalent_radii[numbers]
     view = view - [0, 0, view[:, 2].min() - 1]
-    for i, j in _bonds(view, radii):
+    for i, j in bonds(numbers, view):
         depth = float(min(view[i, 2], view[j, 2]))
         axes.plot(*view[[i, j], :2].T, color="#7a7a7a", linewidth=2.5, zorder=depth - 0.1, solid_capstyle="round")
     for number, place, radius in zip(numbers, view, radii, strict=True):
@@ -144,9 +143,3 @@ def draw_molecule(axes: Any, numbers: np.ndarray, view: np.ndarray) -> None:
             dark = float(np.dot(colour, (0.299, 0.587, 0.114))) < 0.5
             axes.text(*place[:2], chemical_symbols[number], ha="center", va="center", fontsize=7,
                       color="white" if dark else style.INK, zorder=float(place[2]) + 0.01)  # fmt: skip
-
-
-def _bonds(positions: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """(m, 2) pairs closer than `BOND_FACTOR` times the sum of their covalent radii."""
-    distance = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
-    return np.argwhere(np.triu(distance < BOND_FACTOR * (radii[:, None] + radii[None]), k=1))

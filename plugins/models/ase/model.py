@@ -12,6 +12,7 @@ from ase import Atoms
 from pydantic import Field, JsonValue
 
 from mdprotocol.api import (
+    Box,
     Evaluation,
     Evaluator,
     ForceField,
@@ -108,11 +109,13 @@ class AseForceField(ForceField):
     def prepare(self, topology: Topology) -> Evaluator:
         import torch
 
-        copies = [self._atoms(topology, b) for b in range(topology.copies)]
+        copies, box = [self._atoms(topology, b) for b in range(topology.copies)], Box(topology)
         slices = [slice(int(a), int(b)) for a, b in zip(topology.offsets[:-1], topology.offsets[1:], strict=True)]
 
-        def evaluate(positions: torch.Tensor) -> Evaluation:
+        def evaluate(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
             x = positions.detach().cpu().numpy()
+            if box.follow(cells):
+                _set_cells(copies, box.cells)
             energy, forces, errors = np.full(len(copies), np.nan), np.full(x.shape, np.nan), {}
             with self._no_programs:
                 for b, (atoms, own) in enumerate(zip(copies, slices, strict=True)):
@@ -123,12 +126,14 @@ class AseForceField(ForceField):
                             raise
                         errors[b] = f"{type(error).__name__}: {short(error)}"
 
+            at = box.cells
+
             def stress() -> torch.Tensor:
                 with self._no_programs:
-                    return torch.from_numpy(_stresses(copies, x, slices))
+                    return torch.from_numpy(_stresses(copies, x, at, slices))
 
             known = stress if not errors and _gives_stress(copies) else None
-            return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces), errors, known)
+            return box.checked(Evaluation(torch.from_numpy(energy), torch.from_numpy(forces), errors, known))
 
         return evaluate
 
@@ -187,20 +192,45 @@ def _evaluated(atoms: Atoms, positions: np.ndarray) -> tuple[float, np.ndarray]:
     if not np.isfinite(positions).all():
         raise ValueError("positions are not finite")
     atoms.positions[:] = positions
-    forces = np.array(atoms.get_forces(apply_constraint=False), dtype=np.float64)
+    forces = _numbers(atoms.get_forces(apply_constraint=False), "forces")
     energy = getattr(atoms.calc, "results", {}).get("free_energy")
-    energy = float(atoms.get_potential_energy() if energy is None else energy)
-    if not (np.isfinite(energy) and np.isfinite(forces).all()):
+    energy = _numbers(atoms.get_potential_energy() if energy is None else energy, "energy")
+    if forces.shape != positions.shape or energy.size != 1:
+        raise ValueError(
+            f"the calculator gave energies {energy.shape} and forces {forces.shape} for {len(atoms)} atoms"
+        )
+    if not (np.isfinite(energy).all() and np.isfinite(forces).all()):
         raise ValueError("energy or forces are not finite")
-    return energy, forces
+    return energy.item(), forces
+
+
+def _numbers(answer: Any, what: str) -> np.ndarray:
+    """An answer as float64, copied; nothing is dropped, parsed or filled in.
+
+    Raises:
+        ValueError: it is not made of real numbers.
+    """
+    found = np.ma.asanyarray(answer) if np.ma.isMaskedArray(answer) else np.asarray(answer)
+    if found.dtype.kind not in "fiu" or np.ma.is_masked(found):
+        kind = "masked numbers" if np.ma.is_masked(found) else f"type {found.dtype}"
+        raise ValueError(f"the calculator gave {what} of {kind}, not real numbers")
+    return np.array(found, dtype=np.float64)
 
 
 def _gives_stress(copies: Sequence[Atoms]) -> bool:
     return all(atoms.pbc.all() and "stress" in getattr(atoms.calc, "implemented_properties", ()) for atoms in copies)
 
 
-def _stresses(copies: Sequence[Atoms], positions: np.ndarray, slices: Sequence[slice]) -> np.ndarray:
-    """(B, 3, 3) eV/Å³ at positions (N, 3), to which the copies may have to return."""
+def _set_cells(copies: Sequence[Atoms], cells: np.ndarray) -> None:
+    """Cells (B, 3, 3) Å; one that stays is not touched, for a calculator may make its list anew where a cell is set."""
+    for atoms, cell in zip(copies, cells, strict=True):
+        if atoms.pbc.any() and not np.array_equal(atoms.cell[:], cell):
+            atoms.set_cell(cell)
+
+
+def _stresses(copies: Sequence[Atoms], positions: np.ndarray, cells: np.ndarray, slices: Sequence[slice]) -> np.ndarray:
+    """(B, 3, 3) eV/Å³ at positions (N, 3) in cells (B, 3, 3), to which the copies may have to return."""
+    _set_cells(copies, cells)
     for atoms, own in zip(copies, slices, strict=True):
         atoms.positions[:] = positions[own]
     return np.stack([np.asarray(atoms.get_stress(voigt=False, apply_constraint=False)) for atoms in copies])

@@ -81,7 +81,7 @@ class StudentForceField(ForceField):
         owner = torch.from_numpy(topology.owner).to(self.device)
         neighbours = neighbours_for(topology, self._sizes.cutoff_A, self.device, skin=True)
 
-        def evaluate(positions: torch.Tensor) -> Evaluation:
+        def evaluate(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
             where = positions.to(self.device)
             pairs, _ = neighbours(where)
             energy, forces = self._network.energy_and_forces(numbers, where, pairs, owner, topology.copies)

@@ -27,6 +27,9 @@ def _mlp(*widths: int) -> nn.Sequential:
 class RadialBasis(nn.Module):
     """exp(-((d - centre)/width)²), (P,) -> (P, K)."""
 
+    centers: Tensor
+    widths: Tensor
+
     def __init__(self, count: int) -> None:
         super().__init__()
         self.register_buffer("centers", torch.zeros(count))

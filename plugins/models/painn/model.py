@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,10 +12,20 @@ import numpy as np
 from ase.data import chemical_symbols
 from pydantic import Field, model_validator
 
-from mdprotocol.api import Evaluation, Evaluator, ForceField, Model, Structure, StructureError, Topology, UsageError
+from mdprotocol.api import (
+    Box,
+    Evaluation,
+    Evaluator,
+    ForceField,
+    Model,
+    Structure,
+    StructureError,
+    Topology,
+    UsageError,
+)
 from mdprotocol_plugins.models.painn.checkpoint import Card, card_path, load_checkpoint
 from mdprotocol_plugins.models.painn.flops import evaluation_flops
-from mdprotocol_plugins.models.painn.fused.evaluator import FARTHEST_A, FusedEvaluator
+from mdprotocol_plugins.models.painn.fused.evaluator import FARTHEST_A, FusedEvaluator, ListPairs
 
 if TYPE_CHECKING:
     import torch
@@ -127,33 +138,40 @@ class PainnForceField(ForceField):
         from mdprotocol_plugins.models.painn.neighbours import neighbours_for
 
         network = self._network(dtype, device)
-        neighbours = neighbours_for(topology, network.architecture.cutoff_A, device)
+        cutoff, box = network.architecture.cutoff_A, Box(topology)
+        neighbours = neighbours_for(topology, cutoff, device)
         numbers = torch.from_numpy(topology.numbers).to(device)
         owner = torch.from_numpy(topology.owner).to(device)
         copies = topology.copies
-        volumes = torch.from_numpy(np.abs(np.linalg.det(topology.cells))).to(device)
 
         def compute(where: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             pairs, shifts = neighbours(where)
             found = network.energy_and_forces(numbers, where, pairs, owner, copies, shifts)
             return without_broken(where, owner, *found)
 
-        quick: Compute | None = None if device.startswith("cuda") else compute
+        unrecorded: Compute | None = None if device.startswith("cuda") else compute
+        quick = unrecorded
 
-        def evaluate(positions: torch.Tensor) -> Evaluation:
-            nonlocal quick
+        def evaluate(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
+            nonlocal quick, neighbours
             where = positions.to(device=device, dtype=torch.float64)
+            if box.follow(cells):  # a recording holds the old lists
+                neighbours = neighbours_for(dataclasses.replace(topology, cells=box.cells), cutoff, device)
+                quick = unrecorded
             quick = quick or self._recorded(compute, where)
             energy, forces = quick(where)
 
+            listed, at = neighbours, box.cells
+
             def stress() -> torch.Tensor:
-                pairs, shifts = neighbours(where)
+                pairs, shifts = listed(where)
                 assert shifts is not None
                 gradient = network.strain_gradient(numbers, where, pairs, owner, copies, shifts)
+                volumes = torch.from_numpy(np.abs(np.linalg.det(at))).to(device)
                 return (gradient / volumes[:, None, None]).to(positions.device)
 
             offered = stress if bool(topology.pbc.all()) else None
-            return Evaluation(energy.to(positions.device), forces.to(positions.device), stress=offered)
+            return box.checked(Evaluation(energy.to(positions.device), forces.to(positions.device), stress=offered))
 
         return evaluate
 
@@ -183,36 +201,46 @@ class PainnForceField(ForceField):
         if problem:
             self._fall_back(problem)
             return None
-        call, unseen = self._fused_call(topology), self._unseen(topology)
-        volumes = np.abs(np.linalg.det(topology.cells))[:, None, None] if bool(topology.pbc.all()) else None
+        call, unseen, box = self._fused_call(topology), self._unseen(topology), Box(topology)
+        volumes = _volumes(topology)
         instead: Evaluator | None = None
 
-        def evaluate(positions: torch.Tensor) -> Evaluation:
-            nonlocal instead
+        def evaluate(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
+            nonlocal instead, volumes
             x = positions.detach().cpu().numpy()
+            if box.follow(cells):
+                now = dataclasses.replace(topology, cells=box.cells)
+                call.look_for_pairs_with(self._list(now))
+                volumes = _volumes(now)
             if unseen:
-                problem = self._look(unseen, x)
+                problem = self._look(unseen, x, dataclasses.replace(topology, cells=box.cells))
                 if problem:
                     self._fall_back(problem)
                     self.kernel, instead = "torch", self._prepare_torch(topology, self.dtype, self.device)
             if instead is not None:
-                return instead(positions)
+                return instead(positions, cells)
             energy, forces = call(x)
             if volumes is None:
-                return Evaluation(torch.from_numpy(energy), torch.from_numpy(forces))
+                return box.checked(Evaluation(torch.from_numpy(energy), torch.from_numpy(forces)))
             stress = 0.5 * (call.virial + call.virial.transpose(0, 2, 1)) / volumes
-            return Evaluation(
+            found = Evaluation(
                 torch.from_numpy(energy), torch.from_numpy(forces), stress=lambda: torch.from_numpy(stress)
             )
+            return box.checked(found)
 
         return evaluate
 
     def _fused_call(self, topology: Topology) -> FusedEvaluator:
         """The kernel on these systems, with lists of pairs where it needs them."""
-        from mdprotocol_plugins.models.painn.neighbours import SkinList, needs_list
+        from mdprotocol_plugins.models.painn.neighbours import needs_list
 
-        listed = SkinList(topology, self._card.architecture.cutoff_A).arrays if needs_list(topology) else None
+        listed = self._list(topology) if needs_list(topology) else None
         return self._fused.prepare(topology.numbers, topology.offsets, listed)
+
+    def _list(self, topology: Topology) -> ListPairs:
+        from mdprotocol_plugins.models.painn.neighbours import SkinList
+
+        return SkinList(topology, self._card.architecture.cutoff_A).arrays
 
     def _fused_problem(self, topology: Topology) -> str:
         """Why the fused kernel cannot be trusted with these systems, else empty. Checked once a composition."""
@@ -232,22 +260,20 @@ class PainnForceField(ForceField):
             return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return next((found for key in _distinct(topology) if (found := self._seen.get(key, ""))), "")
 
-    def _unseen(self, topology: Topology) -> dict[bytes, tuple[slice, Topology]]:
-        """Systems whose first answer is still to be checked: where in the batch, and the system alone."""
-        found = {key: b for key, b in _distinct(topology).items() if key not in self._seen}
-        own = {key: slice(int(topology.offsets[b]), int(topology.offsets[b + 1])) for key, b in found.items()}
+    def _unseen(self, topology: Topology) -> dict[bytes, int]:
+        """Systems whose first answer is still to be checked: the first copy of each."""
+        atoms = np.diff(topology.offsets)
         return {
-            key: (own[key], _copy_of(topology, b))
-            for key, b in found.items()
-            if own[key].stop - own[key].start <= LARGEST_CHECKED
+            key: b for key, b in _distinct(topology).items() if key not in self._seen and atoms[b] <= LARGEST_CHECKED
         }
 
-    def _look(self, unseen: dict[bytes, tuple[slice, Topology]], x: np.ndarray) -> str:
+    def _look(self, unseen: dict[bytes, int], x: np.ndarray, topology: Topology) -> str:
         """Check the systems `unseen` so far, at these positions; what has been looked at is taken out."""
-        for key, (own, alone) in list(unseen.items()):
+        for key, b in list(unseen.items()):
+            own = slice(int(topology.offsets[b]), int(topology.offsets[b + 1]))
             if (np.abs(x[own]) < FARTHEST_A).all():
                 del unseen[key]
-                self._seen[key] = self._disagreement(alone, x[own])
+                self._seen[key] = self._disagreement(_copy_of(topology, b), x[own])
                 if self._seen[key]:
                     return self._seen[key]
         return ""
@@ -257,7 +283,8 @@ class PainnForceField(ForceField):
         import torch
 
         _, forces = self._fused_call(alone)(x)
-        exact = self._prepare_torch(alone, "float64", "cpu")(torch.tensor(x)).forces.numpy()
+        plain = self._prepare_torch(alone, "float64", "cpu")
+        exact = plain(torch.tensor(x), torch.from_numpy(alone.cells)).forces.numpy()
         scale = max(1.0, float(np.abs(exact).max()) / 10.0)
         error = float(np.abs(forces - exact).max()) / scale
         return "" if error < FUSED_TOLERANCE else f"its forces differ from plain torch by {error:.2g} eV/Å"
@@ -306,6 +333,11 @@ def _device(asked: str) -> str:
     if asked == "cuda":
         raise UsageError("device 'cuda' is asked for, but torch finds no such device; use 'auto' or 'cpu'")
     return "cpu"
+
+
+def _volumes(topology: Topology) -> np.ndarray | None:
+    """(B, 1, 1) Å³ of the cells; None where an axis is open."""
+    return np.abs(np.linalg.det(topology.cells))[:, None, None] if bool(topology.pbc.all()) else None
 
 
 def _distinct(topology: Topology) -> dict[bytes, int]:

@@ -41,6 +41,8 @@ def work(task: tuple[str, Any], emit: Callable[[Any], None]) -> Any:
         raise ValueError(f"task {value} is wrong")
     if what == "raise unpicklable":
         raise Unpicklable(threading.Lock())
+    if what == "leave":
+        raise SystemExit(0)
     if what == "return unpicklable":
         return threading.Lock()
     if what == "exit":

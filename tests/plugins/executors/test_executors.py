@@ -15,7 +15,7 @@ import pytest
 import tasks_kit
 from pydantic import ValidationError
 
-from mdprotocol.contracts import Executor
+from mdprotocol.contracts import Executor, TaskFailure
 from mdprotocol.registry import build_registry
 from mdprotocol_plugins.executors.processes import Processes
 from mdprotocol_plugins.executors.serial import Serial
@@ -24,9 +24,19 @@ EXECUTORS = [Serial(), Processes(workers=1), Processes(workers=2)]
 executors = pytest.mark.parametrize("executor", EXECUTORS, ids=["serial", "one worker", "two workers"])
 
 
-def run(executor: Executor, tasks: list[tuple[str, Any]], setup: Any = tasks_kit.setup) -> tuple[list[Any], list[Any]]:
+def placed(
+    executor: Executor, tasks: list[tuple[str, Any]], setup: Any = tasks_kit.setup
+) -> tuple[dict[int, Any], list[Any]]:
+    """Results by the places of their tasks, each of which comes once; and the events."""
     events: list[Any] = []
-    return list(executor.execute(tasks_kit.work, tasks, events.append, setup)), events
+    found = list(executor.execute(tasks_kit.work, tasks, events.append, setup))
+    assert sorted(place for place, _ in found) == list(range(len(tasks)))
+    return dict(found), events
+
+
+def run(executor: Executor, tasks: list[tuple[str, Any]], setup: Any = tasks_kit.setup) -> tuple[list[Any], list[Any]]:
+    found, events = placed(executor, tasks, setup)
+    return list(found.values()), events
 
 
 def test_registered() -> None:
@@ -34,10 +44,19 @@ def test_registered() -> None:
 
 
 @executors
-def test_an_error_says_which_task_it_ended(executor: Executor) -> None:
-    results, _ = run(executor, [("square", 2), ("raise", 7), ("raise unpicklable", 0)])
-    errors = [result for result in results if isinstance(result, Exception)]
-    assert {error.task: "lock" in str(error) for error in errors} == {1: False, 2: True}
+def test_a_failure_is_a_value_in_its_task_s_place(executor: Executor) -> None:
+    results, _ = placed(executor, [("square", 2), ("raise", 7), ("raise unpicklable", 0), ("leave", 0)])
+    assert results[0] == 4
+    assert results[1] == TaskFailure("ValueError", "task 7 is wrong")
+    assert isinstance(results[1].error, ValueError)
+    assert results[2] == TaskFailure("Unpicklable", "holds a lock")
+    assert results[3] == TaskFailure("SystemExit", "0")
+    for failure in (results[1], results[2], results[3]):
+        assert "tasks_kit.py" in failure.traceback
+        assert str(failure) in failure.traceback
+        assert not failure.died
+    assert results[2].error is results[3].error is None
+    assert str(results[2].exception()) == "Unpicklable: holds a lock"
 
 
 def test_a_worker_that_dies_once_is_replaced_and_its_task_done(tmp_path: Path) -> None:
@@ -47,11 +66,12 @@ def test_a_worker_that_dies_once_is_replaced_and_its_task_done(tmp_path: Path) -
 
 def test_a_task_that_hangs_is_tried_once_more_and_given_up() -> None:
     executor = Processes(workers=2, task_timeout_s=4.0)
-    results, events = run(executor, [("hang", 0), ("murmur", 30)])
-    assert [r for r in results if not isinstance(r, Exception)] == ["done"]
-    (error,) = (r for r in results if isinstance(r, Exception))
-    assert "no sign of life for 4 s" in str(error)
-    assert error.task == 0
+    found, events = placed(executor, [("hang", 0), ("murmur", 30)])
+    results = [found[0], found[1]]
+    assert [r for r in results if not isinstance(r, TaskFailure)] == ["done"]
+    (failure,) = (r for r in results if isinstance(r, TaskFailure))
+    assert "no sign of life for 4 s" in str(failure)
+    assert failure.died
     assert events.count(("began", "hang", 0)) == 2
 
 
@@ -105,10 +125,10 @@ def test_every_task_gets_its_result_or_its_exception(executor: Executor) -> None
     tasks = [("square", 2), ("raise", 7), ("square", 3), ("raise unpicklable", 0), ("square", 4)]
     results, events = run(executor, tasks)
     assert sorted(r for r in results if isinstance(r, int)) == [4, 9, 16]
-    errors = sorted((r for r in results if isinstance(r, Exception)), key=str)
+    errors = sorted((r for r in results if isinstance(r, TaskFailure)), key=str)
     assert "holds a lock" in str(errors[0])
-    assert isinstance(errors[1], ValueError)
-    assert str(errors[1]) == "task 7 is wrong"
+    assert isinstance(errors[1].error, ValueError)
+    assert str(errors[1]) == "ValueError: task 7 is wrong"
     assert sorted(map(str, events)) == sorted(str(("began", *task)) for task in tasks)
 
 
@@ -122,7 +142,7 @@ def test_a_worker_that_dies_loses_its_task_only(workers: int) -> None:
     tasks = [("exit", 3), ("square", 2), ("kill", 0), ("square", 3), ("return unpicklable", 0)]
     results, _ = run(Processes(workers=workers), tasks)
     assert sorted(r for r in results if isinstance(r, int)) == [4, 9]
-    texts = " | ".join(sorted(str(r) for r in results if isinstance(r, Exception)))
+    texts = " | ".join(sorted(str(r) for r in results if isinstance(r, TaskFailure)))
     assert "exit code 3" in texts
     assert "killed" in texts
     assert len(results) == 5
@@ -149,9 +169,9 @@ def test_workers_that_stay_are_ready_before_the_first_task_and_do_several_kinds_
         assert staff is not None
         pids = {child.pid for child in multiprocessing.active_children()}
         assert len(pids) == 2
-        facts = list(staff.execute(tasks_kit.work, [("facts", 0)] * 4, lambda event: None))
+        facts = [fact for _, fact in staff.execute(tasks_kit.work, [("facts", 0)] * 4, lambda event: None)]
         assert all(fact["ready"] == ["set up"] for fact in facts)
-        others = list(staff.execute(tasks_kit.other, [1, 2, 3], lambda event: None))
+        others = [found for _, found in staff.execute(tasks_kit.other, [1, 2, 3], lambda event: None)]
         assert sorted(task for task, _ in others) == [1, 2, 3]
         assert {fact["pid"] for fact in facts} | {pid for _, pid in others} <= pids
     assert multiprocessing.active_children() == []
@@ -163,7 +183,8 @@ def test_a_worker_that_dies_while_it_waits_costs_no_task() -> None:
         (child,) = multiprocessing.active_children()
         child.kill()
         child.join()
-        assert list(staff.execute(tasks_kit.work, [("square", 3), ("square", 4)], lambda event: None)) == [9, 16]
+        results = list(staff.execute(tasks_kit.work, [("square", 3), ("square", 4)], lambda event: None))
+        assert results == [(0, 9), (1, 16)]
     assert multiprocessing.active_children() == []
 
 
@@ -178,7 +199,7 @@ def test_workers_that_stay_are_told_to_stop_when_their_task_is_left(tmp_path: Pa
     with Processes(workers=2).staff(tasks_kit.setup, 2) as staff:
         assert staff is not None
         results = staff.execute(tasks_kit.work, [("beat", str(beat)), ("square", 2)], lambda event: None)
-        assert next(results) == 4
+        assert next(results) == (1, 4)
         wait_for([beat])
     assert not alive([beat])
     assert multiprocessing.active_children() == []
@@ -208,7 +229,7 @@ def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
     results = Processes(workers=2).execute(
         tasks_kit.work, [("beat", str(beat)), ("square", 2)], lambda event: None, tasks_kit.setup
     )
-    assert next(iter(results)) == 4
+    assert next(iter(results)) == (1, 4)
     wait_for([beat])
     results.close()  # type: ignore[attr-defined]
     assert not alive([beat])

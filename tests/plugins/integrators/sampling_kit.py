@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from engine_kit import argon_cluster, lennard_jones
 
+from mdprotocol.chemistry import degrees_of_freedom
 from mdprotocol.contracts import ForceField, Integrator, MDState, Structure, Topology
 from mdprotocol.engine.loop import initial_state
 from mdprotocol.engine.random import Streams
-from mdprotocol.engine.velocities import degrees_of_freedom, maxwell_boltzmann
+from mdprotocol.engine.velocities import maxwell_boltzmann
 from mdprotocol.units import KB_EV_PER_K
 
 
@@ -53,7 +54,7 @@ def simulate(
     evaluate, streams = force_field.prepare(topology), Streams(range(len(temperatures)), topology.offsets)
 
     def update_forces() -> None:
-        found = evaluate(state.positions)
+        found = evaluate(state.positions, state.cells)
         state.energy, state.forces = found.energy, found.forces
 
     update_forces()
@@ -65,7 +66,8 @@ def simulate(
             kinetic = state.kinetic_energy()
             total = kinetic + state.energy
             seen.append([kinetic.numpy(), total.numpy(), (total - state.bath_energy).numpy()])
-    return Series(*np.array(seen).transpose(1, 0, 2), state)
+    kinetic_energy, total_energy, conserved = np.array(seen).transpose(1, 0, 2)
+    return Series(kinetic_energy, total_energy, conserved, state)
 
 
 def thermal(kinetic: np.ndarray, temperatures: list[float]) -> np.ndarray:

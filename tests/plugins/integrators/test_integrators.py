@@ -93,7 +93,7 @@ def test_velocity_verlet_is_time_reversible() -> None:
     evaluate = lennard_jones().prepare(Topology.of([cluster]))
 
     def update_forces() -> None:
-        found = evaluate(state.positions)
+        found = evaluate(state.positions, state.cells)
         state.energy, state.forces = found.energy, found.forces
 
     state.velocities.neg_()

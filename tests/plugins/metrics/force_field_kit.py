@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ class Faulty(ForceField):
 
 def on_answer(change: Callable[[Evaluation, torch.Tensor, Topology], Evaluation]) -> Wrap:
     """A fault without memory: `change(found, positions, topology)`."""
-    return lambda inner, topology: lambda positions: change(inner(positions), positions, topology)
+    return lambda inner, topology: lambda positions, cells: change(inner(positions, cells), positions, topology)
 
 
 def by_energy(extra: Callable[[torch.Tensor, Topology], torch.Tensor]) -> Wrap:
@@ -103,7 +104,7 @@ class Atomistic(ForceField):
             v = torch.sqrt(depth[i] * depth[j]) * well * cut
             return v.new_zeros(topology.copies).index_add(0, copy, v)
 
-        def evaluate(positions: torch.Tensor) -> Evaluation:
+        def evaluate(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
             with torch.enable_grad():
                 x = positions.detach().clone().requires_grad_(True)
                 e = energy(x)
@@ -113,7 +114,7 @@ class Atomistic(ForceField):
         return evaluate
 
 
-def measured(metric: ProbeMetric, force_field: ForceField, structure: Structure, **options: object) -> Values:
+def measured(metric: ProbeMetric, force_field: ForceField, structure: Structure, **options: Any) -> Values:
     """Probe, check the metric's contract, measure."""
     return check_metric(metric, metric.probe(make_subject(force_field, structure, **options)))
 

@@ -20,10 +20,9 @@ from force_field_kit import (
     painn,
 )
 
-from mdprotocol.api import ForceField, NotMeasurable
+from mdprotocol.api import ForceField, NotMeasurable, StructureError
 from mdprotocol.testing import make_structure
 from mdprotocol.testing.analytic import LennardJones
-from mdprotocol.testing.subjects import make_subject
 from mdprotocol_plugins.metrics.beyond_elements import FOREIGN, BeyondElements
 
 METRIC = BeyondElements()
@@ -95,8 +94,8 @@ def test_numbers_from_untrained_elements_are_held_against_the_teacher() -> None:
 
 def test_what_cannot_be_asked_says_why() -> None:
     for structure, text in ((make_structure([8], [[0, 0, 0]]), "no forces"), (make_structure([29], [[0, 0, 0]]), "29")):
-        with pytest.raises(NotMeasurable, match=text):
-            METRIC.measure(METRIC.probe(make_subject(Atomistic(), structure)))
+        with pytest.raises((NotMeasurable, StructureError), match=text):
+            measured(METRIC, Atomistic(), structure)
 
 
 def test_the_student_refuses_and_the_teacher_knows() -> None:

@@ -9,10 +9,9 @@ import pytest
 import torch
 from force_field_kit import COPPER, ETHANOL, METHANE, WATER, Atomistic, Faulty, emt, gfn2, measured, on_answer, painn
 
-from mdprotocol.api import NotMeasurable
+from mdprotocol.api import NotMeasurable, StructureError
 from mdprotocol.testing import make_structure
 from mdprotocol.testing.analytic import HarmonicTrap
-from mdprotocol.testing.subjects import make_subject
 from mdprotocol_plugins.metrics.force_consistency import ForceConsistency, _ellipse, _turn
 
 METRIC = ForceConsistency()
@@ -86,9 +85,9 @@ def test_an_answer_kept_while_atoms_move_little_shows() -> None:
     def stale(inner, topology):
         kept = {}
 
-        def evaluate(positions):
+        def evaluate(positions, cells):
             if not kept or (positions - kept["x"]).norm(dim=1).max() > 0.02:
-                kept.update(x=positions.clone(), found=inner(positions))
+                kept.update(x=positions.clone(), found=inner(positions, cells))
             return kept["found"]
 
         return evaluate
@@ -105,9 +104,9 @@ def test_pairs_that_never_change_show() -> None:
     def listed_once(inner, topology):
         calls = []
 
-        def evaluate(positions):
+        def evaluate(positions, cells):
             calls.append(positions)
-            found = inner(positions)
+            found = inner(positions, cells)
             lost = (positions - calls[0]).norm(dim=1).max() > 3
             return dataclasses.replace(
                 found, energy=found.energy + 0.002 * float(lost), forces=found.forces * (1 + lost)
@@ -122,9 +121,9 @@ def test_an_energy_that_drifts_from_call_to_call_shows() -> None:
     def drifting(inner, topology):
         calls = []
 
-        def evaluate(positions):
+        def evaluate(positions, cells):
             calls.append(1)
-            found = inner(positions)
+            found = inner(positions, cells)
             return dataclasses.replace(found, energy=found.energy + 1e-4 * len(calls))
 
         return evaluate
@@ -157,12 +156,10 @@ def test_a_system_without_forces_has_no_relative_error() -> None:
 
 def test_a_model_that_gives_no_answer_is_not_measured_and_says_why() -> None:
     broken = on_answer(lambda found, x, t: dataclasses.replace(found, forces=found.forces * float("nan")))
-    dataset = SMALL.probe(make_subject(Faulty(Atomistic(), broken), WATER))
-    assert dataset.attrs["outcome"] == "failed"
     with pytest.raises(NotMeasurable, match="not finite"):
-        SMALL.measure(dataset)
-    with pytest.raises(NotMeasurable, match=r"unknown elements \[29\]"):
-        SMALL.measure(SMALL.probe(make_subject(Atomistic(), COPPER)))
+        measured(SMALL, Faulty(Atomistic(), broken), WATER)
+    with pytest.raises(StructureError, match=r"unknown elements \[29\]"):
+        measured(SMALL, Atomistic(), COPPER)
 
 
 @pytest.mark.parametrize("name", ["original", "tiny", "ultra_tiny"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from force_field_kit import COPPER, WATER, Atomistic
 
-from mdprotocol.api import NotMeasurable
+from mdprotocol.engine.probe import probed
 from mdprotocol.store import ResultsFolder
 from mdprotocol.testing.subjects import make_subject
 from mdprotocol_plugins.metrics.beyond_elements import BeyondElements
@@ -33,6 +33,7 @@ def test_stored_and_read_again(metric, tmp_path) -> None:
     with folder.open("probes/found.nc") as stored:
         assert metric.measure(stored) == metric.measure(found)
         assert metric.needs <= set(stored.variables)
-    folder.write_dataset("probes/reason.nc", metric.probe(make_subject(Atomistic(), COPPER)))
-    with folder.open("probes/reason.nc") as stored, pytest.raises(NotMeasurable, match="unknown elements"):
-        metric.measure(stored)
+    folder.write_dataset("probes/reason.nc", probed(metric, make_subject(Atomistic(), COPPER)))
+    with folder.open("probes/reason.nc") as stored:
+        assert stored.attrs["outcome"] == "failed"
+        assert "unknown elements" in stored.attrs["failure_detail"]

@@ -106,8 +106,8 @@ class Kinked(HarmonicBonds):
     def prepare(self, topology):  # type: ignore[no-untyped-def]
         smooth = super().prepare(topology)
 
-        def evaluate(p):  # type: ignore[no-untyped-def]
-            result = smooth(p)
+        def evaluate(p, cells):  # type: ignore[no-untyped-def]
+            result = smooth(p, cells)
             away = p[1] - p[0] - self.bond
             root = (away @ away + self.width**2).sqrt()
             forces = result.forces.clone()
@@ -140,7 +140,7 @@ def test_modes_are_matched_by_their_motion_and_not_by_their_order() -> None:
 
             first, second = self.stiffness  # type: ignore[misc]
 
-            def evaluate(p):  # type: ignore[no-untyped-def]
+            def evaluate(p, cells):  # type: ignore[no-untyped-def]
                 vectors = torch.stack([p[1] - p[0], p[3] - p[2]])
                 stretch = vectors.norm(dim=1) - 1.1
                 k = torch.tensor([first, second], dtype=torch.float64)

@@ -92,10 +92,10 @@ class Stale(Flaw):
     def prepare(self, sound, topology):  # type: ignore[no-untyped-def]
         evaluate, before, calls = sound.prepare(topology), None, 0
 
-        def answer(x):  # type: ignore[no-untyped-def]
+        def answer(x, cells):  # type: ignore[no-untyped-def]
             nonlocal before, calls
             calls += 1
-            before = evaluate(x) if before is None or calls % 4 else before
+            before = evaluate(x, cells) if before is None or calls % 4 else before
             return before
 
         return answer

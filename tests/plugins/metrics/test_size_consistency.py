@@ -87,7 +87,7 @@ def test_a_minimum_image_in_a_small_cell_shows() -> None:
     def nearest_only(inner, topology):
         import torch
 
-        def evaluate(positions):
+        def evaluate(positions, cells):
             x = positions.numpy()
             energy, bounds = [], zip(topology.offsets[:-1], topology.offsets[1:], strict=True)
             for b, (first, last) in enumerate(bounds):

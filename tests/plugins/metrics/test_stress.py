@@ -69,8 +69,8 @@ class TooLarge(ForceField):
     def prepare(self, topology):  # type: ignore[no-untyped-def]
         evaluate = EMT.load(ROOT).prepare(topology)
 
-        def answer(x):  # type: ignore[no-untyped-def]
-            found = evaluate(x)
+        def answer(x, cells):  # type: ignore[no-untyped-def]
+            found = evaluate(x, cells)
             return Evaluation(found.energy, found.forces, found.errors, lambda: 1.05 * found.stress())
 
         return answer
@@ -87,7 +87,7 @@ def test_open_systems_and_models_without_stress_are_not_measured() -> None:
     class Silent(TooLarge):
         def prepare(self, topology):  # type: ignore[no-untyped-def]
             evaluate = EMT.load(ROOT).prepare(topology)
-            return lambda x: Evaluation(evaluate(x).energy, evaluate(x).forces)
+            return lambda x, cells: Evaluation(evaluate(x, cells).energy, evaluate(x, cells).forces)
 
     with pytest.raises(NotMeasurable, match="gives no stress"):
         measured(Silent(), COPPER)

@@ -10,10 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from mdprotocol.api import HARTREE_EV, ReferenceFailure, StructureError, Topology
+from mdprotocol.api import HARTREE_EV, NoAnswer, StructureError, Topology
 from mdprotocol.registry import build_registry
 from mdprotocol.testing import make_structure, molecule_structure
-from mdprotocol.testing.checks import check_batch, check_gradient, check_permutation, check_rotation, check_translation
+from mdprotocol.testing.checks import (
+    check_batch,
+    check_gradient,
+    check_other_cells,
+    check_permutation,
+    check_rotation,
+    check_translation,
+)
+from mdprotocol.testing.evaluating import in_own_cells
 from mdprotocol_plugins.references.tblite import TBLite, one_thread
 
 WATER = molecule_structure("H2O", rattle_A=0.05)
@@ -61,7 +69,7 @@ def test_symmetries_and_batches(gfn2) -> None:
 
 
 def test_a_label_depends_on_its_geometry_alone(gfn2) -> None:
-    evaluate = gfn2.prepare(Topology.of([WATER]))
+    evaluate = in_own_cells(gfn2, Topology.of([WATER]))
     x = torch.from_numpy(WATER.positions)
     first = evaluate(x)
     for scale in (1.1, 0.9, 30.0):
@@ -87,7 +95,7 @@ def test_threads_are_one_while_it_runs_and_as_before_after() -> None:
 
 
 def test_a_failing_copy_stops_no_other(gfn2) -> None:
-    evaluate = gfn2.prepare(Topology.of([WATER, WATER, WATER]))
+    evaluate = in_own_cells(gfn2, Topology.of([WATER, WATER, WATER]))
     x = torch.from_numpy(np.tile(WATER.positions, (3, 1)))
     x[3] = x[4]
     x[6, 0] = torch.nan
@@ -103,7 +111,7 @@ def test_a_failing_copy_stops_no_other(gfn2) -> None:
 
 
 def test_an_unconverged_field_is_an_error_with_its_reason() -> None:
-    with pytest.raises(ReferenceFailure, match="SCF not converged in 2 cycles"):
+    with pytest.raises(NoAnswer, match="SCF not converged in 2 cycles"):
         load(max_iterations=2).evaluate(WATER)
 
 
@@ -115,6 +123,10 @@ def test_options_reach_the_calculation(gfn2) -> None:
     cation, _ = gfn2.evaluate(dataclasses.replace(WATER, charge=1))
     assert cation > energy + 5
     assert load(method="GFN1-xTB").evaluate(WATER)[0] != pytest.approx(energy, abs=1)
+
+
+def test_the_lattice_follows_the_cell(gfn2) -> None:
+    check_other_cells(gfn2, dataclasses.replace(WATER, cell=3.2 * np.eye(3), pbc=np.ones(3, dtype=bool)), 1e-9)
 
 
 def test_a_crystal_is_periodic(gfn2) -> None:

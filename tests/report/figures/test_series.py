@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mdprotocol.chemistry import bonds
 from mdprotocol.contracts import RunRow
 from mdprotocol.report.figures.parity import agreement
 from mdprotocol.report.figures.series import Material, running_mean, thin
-from mdprotocol.report.figures.structures import _aligned, _best_view, _bonds
+from mdprotocol.report.figures.structures import _aligned, _best_view
 from mdprotocol.testing import reports
 
 
@@ -78,7 +79,7 @@ def test_the_view_is_a_rotation_and_hides_no_atom():
 
 def test_bonds_of_water():
     water = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
-    assert _bonds(water, np.array([0.66, 0.31, 0.31])).tolist() == [[0, 1], [0, 2]]
+    assert bonds(np.array([8, 1, 1]), water).tolist() == [[0, 1], [0, 2]]
 
 
 def test_numbers_that_are_not_there_are_not_drawn():

@@ -67,6 +67,10 @@ class FusedEvaluator:
         )  # fmt: skip
         return energy, forces
 
+    def look_for_pairs_with(self, pairs: ListPairs) -> None:
+        """Another list from now on: that of another cell."""
+        self._list = pairs
+
     def _take(self, found: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
         """A list that is another one than last time; room for it where it has grown."""
         if found[0] is not self._listed[0]:

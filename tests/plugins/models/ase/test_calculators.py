@@ -22,6 +22,7 @@ from ase.calculators.emt import EMT
 from mdprotocol import consent
 from mdprotocol.api import Consent, PluginError, Topology, consenting
 from mdprotocol.testing import make_structure
+from mdprotocol.testing.evaluating import in_own_cells
 from mdprotocol_plugins.models.ase.calculators import BASES, IN_PYTHON, starts_programs
 from mdprotocol_plugins.models.ase.guard import STARTS
 from mdprotocol_plugins.models.ase.model import AseModel
@@ -279,7 +280,7 @@ def test_no_program_starts_while_a_calculator_is_made(local, tmp_path, how: str,
 @pytest.mark.parametrize("how", HOW)
 def test_no_program_starts_at_an_evaluation_and_every_later_one_fails(local, tmp_path, how, swallows) -> None:
     field = local(Starting, how=how, mark=str(tmp_path / "mark"), swallows=swallows).load(BASE)
-    evaluate = field.prepare(Topology.of([ARGON] * 2))
+    evaluate = in_own_cells(field, Topology.of([ARGON] * 2))
     for _ in range(2):
         with pytest.raises(PluginError, match=r"tried to start a program \(.*--allow-commands"):
             evaluate(torch.from_numpy(np.tile(ARGON.positions, (2, 1))))

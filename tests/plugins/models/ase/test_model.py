@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from mdprotocol.api import PluginError, Topology
 from mdprotocol.registry import build_registry
 from mdprotocol.testing import from_atoms, make_structure, molecule_structure
-from mdprotocol.testing.checks import check_force_field, check_gradient
+from mdprotocol.testing.checks import check_force_field, check_gradient, check_other_cells
+from mdprotocol.testing.evaluating import in_own_cells
 from mdprotocol_plugins.models.ase.model import AseModel
 
 BASE = Path()
@@ -81,7 +82,7 @@ def test_copper_by_emt_equals_ase() -> None:
 
 def test_a_step_later_it_still_equals_ase() -> None:
     structure = from_atoms(COPPER)
-    evaluate = load("ase.calculators.emt:EMT").prepare(Topology.of([structure, structure]))
+    evaluate = in_own_cells(load("ase.calculators.emt:EMT"), Topology.of([structure, structure]))
     random = np.random.default_rng(0)
     for _ in range(3):
         x = np.tile(structure.positions, (2, 1)) + random.normal(scale=0.05, size=(2 * len(structure), 3))
@@ -90,6 +91,21 @@ def test_a_step_later_it_still_equals_ase() -> None:
             atoms = Atoms(COPPER.numbers, part, cell=COPPER.cell, pbc=True, calculator=EMT())
             assert float(found.energy[copy]) == pytest.approx(atoms.get_potential_energy(), abs=1e-10)
             assert np.allclose(np.split(found.forces.numpy(), 2)[copy], atoms.get_forces(), atol=1e-10)
+
+
+def test_calculators_follow_the_cell() -> None:
+    check_other_cells(load("ase.calculators.emt:EMT"), from_atoms(COPPER), 1e-10)
+    check_other_cells(load("ase.calculators.emt:EMT", shared=True), from_atoms(COPPER), 1e-10)
+
+
+def test_a_stress_that_is_asked_for_late_is_that_of_its_own_cell() -> None:
+    structure = from_atoms(COPPER)
+    evaluate = load("ase.calculators.emt:EMT").prepare(Topology.of([structure]))
+    x, cells = torch.from_numpy(structure.positions.copy()), torch.from_numpy(structure.cell[None].copy())
+    first = evaluate(x, cells)
+    at_once = first.stress().clone()
+    evaluate(x, 1.05 * cells)
+    assert torch.allclose(first.stress(), at_once, atol=1e-12)
 
 
 def test_arguments_reach_the_calculator_and_the_checks_pass() -> None:
@@ -110,10 +126,10 @@ def test_energy_is_the_one_that_the_forces_belong_to(local) -> None:
 
 def test_one_calculator_a_copy_unless_shared(local) -> None:
     x = torch.from_numpy(np.tile(ARGON.positions, (3, 1)))
-    own = load("my_calculators:Counting").prepare(Topology.of([ARGON] * 3))(x)
+    own = in_own_cells(load("my_calculators:Counting"), Topology.of([ARGON] * 3))(x)
     assert Counting.made == 3
     assert len(set(own.energy.tolist())) == 1
-    shared = load("my_calculators:make", shared=True).prepare(Topology.of([ARGON] * 3))
+    shared = in_own_cells(load("my_calculators:make", shared=True), Topology.of([ARGON] * 3))
     x[3:] += 0.1
     shared(x)
     assert Counting.made == 4
@@ -121,7 +137,7 @@ def test_one_calculator_a_copy_unless_shared(local) -> None:
 
 def test_an_evaluation_costs_one_call_a_copy_as_in_a_bare_loop(local) -> None:
     """Calculators are kept, and none is asked twice about the same positions: nothing is added to what ASE pays."""
-    evaluate = load("my_calculators:Counting").prepare(Topology.of([ARGON] * 3))
+    evaluate = in_own_cells(load("my_calculators:Counting"), Topology.of([ARGON] * 3))
     for step in range(1, 6):
         x = torch.from_numpy(np.tile(ARGON.positions, (3, 1)) + 0.01 * step)
         energy = evaluate(x).energy - (x**2).sum(dim=1).reshape(3, 3).sum(dim=1)
@@ -137,7 +153,7 @@ def test_the_bare_calculator_is_a_new_one_with_its_arguments(local) -> None:
 
 
 def test_a_failing_copy_stops_no_other(local) -> None:
-    evaluate = load("my_calculators:Counting").prepare(Topology.of([ARGON] * 3))
+    evaluate = in_own_cells(load("my_calculators:Counting"), Topology.of([ARGON] * 3))
     x = torch.from_numpy(np.tile(ARGON.positions, (3, 1)))
     x[3] = x[4]
     x[6, 0] = torch.nan
@@ -215,3 +231,58 @@ def test_paths_are_module_and_name(calculator: str) -> None:
 
 def test_it_is_registered() -> None:
     assert build_registry().entries["models"]["ase"].component is AseModel
+
+
+ANSWERS = {
+    "one row": lambda f: f[:1],
+    "one column": lambda f: f[:, :1],
+    "flat": lambda f: f.reshape(-1),
+    "one number": lambda f: 1.0,
+    "one atom more": lambda f: np.concatenate([f, f[:1]]),
+    "complex": lambda f: f + 1j,
+    "text": lambda f: f.astype(str),
+    "objects": lambda f: f.astype(object),
+    "truth": lambda f: f > 0,
+    "masked": lambda f: np.ma.masked_array(f, mask=np.eye(*f.shape)),
+    "nothing": lambda f: None,
+}
+
+
+class Malformed(Counting):
+    """Its forces are of another shape or kind."""
+
+    def __init__(self, answer: str = "", energy: str = "") -> None:
+        super().__init__()
+        self.answer, self.energy = answer, energy
+
+    def get_forces(self, atoms=None):
+        found = self.get_property("forces", atoms)
+        return ANSWERS[self.answer](found) if self.answer else found
+
+    def get_potential_energy(self, atoms=None, force_consistent=False):
+        found = self.get_property("energy", atoms)
+        return {"": found, "two": np.array([found, found]), "text": str(found), "complex": found + 1j}[self.energy]
+
+    def calculate(self, atoms, properties, changes) -> None:
+        super().calculate(atoms, properties, changes)
+        self.results.pop("free_energy", None)
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_forces_of_another_shape_or_kind_are_no_answer(local, monkeypatch, answer: str) -> None:
+    monkeypatch.setattr(sys.modules["my_calculators"], "Malformed", Malformed, raising=False)
+    found = in_own_cells(load("my_calculators:Malformed", arguments={"answer": answer}), Topology.of([ARGON]))
+    result = found(torch.from_numpy(ARGON.positions))
+    assert 0 in result.errors, answer
+    assert "forces" in result.errors[0] or "NoneType" in result.errors[0]
+    assert torch.isnan(result.forces).all()
+
+
+@pytest.mark.parametrize("energy", ["two", "text", "complex"])
+def test_an_energy_of_another_shape_or_kind_is_no_answer(local, monkeypatch, energy: str) -> None:
+    monkeypatch.setattr(sys.modules["my_calculators"], "Malformed", Malformed, raising=False)
+    found = in_own_cells(load("my_calculators:Malformed", arguments={"energy": energy}), Topology.of([ARGON]))
+    result = found(torch.from_numpy(ARGON.positions))
+    assert "energ" in result.errors[0]
+    sound = in_own_cells(load("my_calculators:Malformed"), Topology.of([ARGON]))(torch.from_numpy(ARGON.positions))
+    assert not sound.errors

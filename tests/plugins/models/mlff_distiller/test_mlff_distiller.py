@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from mdprotocol.api import CheckpointError, Decision, MDProtocolError, Outcome, Structure, StructureError, Topology
 from mdprotocol.app import Source, check, prepare, run
+from mdprotocol.testing.evaluating import in_own_cells
 from mdprotocol_plugins.models.mlff_distiller.checkpoint import Sizes, load_state
 from mdprotocol_plugins.models.mlff_distiller.model import MLFFDistiller
 from mdprotocol_plugins.models.mlff_distiller.network import Student
@@ -83,13 +84,15 @@ def test_float32_stays_close_and_a_batch_equals_its_parts() -> None:
     exact, fast = load(SHARED / "tiny_77k.pt"), load(SHARED / "tiny_77k.pt", "float32")
     parts = [shaken("H2O"), shaken("CH3CH2OH"), shaken("CH4")]
     x = torch.from_numpy(np.concatenate([p.positions for p in parts]))
-    together = exact.prepare(Topology.of(parts))(x)
+    together = in_own_cells(exact, Topology.of(parts))(x)
     for b, part in enumerate(parts):
         energy, forces = exact.evaluate(part)
         assert float(together.energy[b]) == pytest.approx(energy, abs=1e-10)
         mine = slice(*np.concatenate([[0], np.cumsum([len(p) for p in parts])])[b : b + 2])
         np.testing.assert_allclose(together.forces[mine].numpy(), forces, atol=1e-10)
-    np.testing.assert_allclose(fast.prepare(Topology.of(parts))(x).forces.numpy(), together.forces.numpy(), atol=1e-3)
+    np.testing.assert_allclose(
+        in_own_cells(fast, Topology.of(parts))(x).forces.numpy(), together.forces.numpy(), atol=1e-3
+    )
 
 
 @needs_shared

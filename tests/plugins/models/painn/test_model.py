@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from mdprotocol.api import CheckpointError, Structure, StructureError, Topology, UsageError
 from mdprotocol.registry import build_registry
 from mdprotocol.testing import make_structure, molecule_structure
-from mdprotocol.testing.checks import check_batch, check_force_field, check_gradient
+from mdprotocol.testing.checks import check_batch, check_force_field, check_gradient, check_other_cells
+from mdprotocol.testing.evaluating import in_own_cells
 from mdprotocol.testing.structures import rattled
 from mdprotocol_plugins.models.painn import model as model_module
 from mdprotocol_plugins.models.painn.checkpoint import ArchitectureCard, save_checkpoint
@@ -114,6 +115,53 @@ def test_a_wide_box_is_as_good_as_none(exact) -> None:
     assert np.allclose(forces, other_forces, atol=1e-10)
 
 
+@pytest.mark.parametrize("pbc", [(True, True, True), (True, True, False)])
+def test_lists_follow_the_cell(folder, exact, pbc) -> None:
+    crystal = dataclasses.replace(box(), pbc=np.array(pbc))
+    check_other_cells(exact, crystal, 0.0)
+    check_other_cells(fused_or_skip(folder), crystal, 0.0)
+
+
+def test_a_cell_that_changes_in_one_copy_leaves_the_others_as_they_were(folder) -> None:
+    crystal, open_one = box(), ETHANOL
+    topology = Topology.of([crystal, open_one, crystal])
+    x = torch.from_numpy(np.concatenate([s.positions for s in (crystal, open_one, crystal)]))
+    wider = topology.cells.copy()
+    wider[2] *= 1.05
+    n = len(crystal) + len(open_one)
+    for found in (load(folder, kernel="torch"), fused_or_skip(folder)):
+        evaluate = found.prepare(topology)
+        before, after = (evaluate(x, torch.from_numpy(cells)) for cells in (topology.cells, wider))
+        assert torch.equal(before.forces[:n], after.forces[:n])
+        alone = found.evaluate(dataclasses.replace(crystal, cell=wider[2]))[1]
+        np.testing.assert_allclose(after.forces[n:].numpy(), alone, atol=1e-6)
+
+
+def test_a_broken_cell_gives_no_answer_for_its_copy_only(folder) -> None:
+    crystal = box()
+    topology = Topology.of([crystal, crystal])
+    x = torch.from_numpy(np.tile(crystal.positions, (2, 1)))
+    for found in (load(folder, kernel="torch"), fused_or_skip(folder)):
+        evaluate, cells = found.prepare(topology), torch.from_numpy(topology.cells.copy())
+        sound = evaluate(x, cells)
+        cells[0, 0, 0] = torch.nan
+        broken = evaluate(x, cells)
+        assert broken.errors == {0: "its cell is not finite"}
+        assert broken.energy[0].isnan()
+        assert torch.equal(broken.forces[len(crystal) :], sound.forces[len(crystal) :])
+
+
+def test_a_stress_that_is_asked_for_late_is_that_of_its_own_cell(folder, exact) -> None:
+    crystal = box()
+    x, cells = torch.from_numpy(crystal.positions.copy()), torch.from_numpy(crystal.cell[None].copy())
+    for found in (exact, fused_or_skip(folder)):
+        evaluate = found.prepare(Topology.of([crystal]))
+        first = evaluate(x, cells)
+        at_once = first.stress().clone()
+        evaluate(x, 1.05 * cells)
+        assert torch.allclose(first.stress(), at_once, atol=1e-12)
+
+
 def test_mixed_batches_equal_single_copies(exact) -> None:
     methane = molecule_structure("CH4", rattle_A=0.05)
     check_batch(exact, [ETHANOL, methane, ETHANOL, molecule_structure("H2O", 0.1)], 1e-10)
@@ -122,7 +170,7 @@ def test_mixed_batches_equal_single_copies(exact) -> None:
 
 def test_energy_does_not_depend_on_the_history_of_the_list(exact) -> None:
     structure = box((2, 2, 1))
-    evaluate = exact.prepare(Topology.of([structure]))
+    evaluate = in_own_cells(exact, Topology.of([structure]))
     random = np.random.default_rng(1)
     x = structure.positions.copy()
     for _ in range(12):
@@ -135,7 +183,7 @@ def test_energy_does_not_depend_on_the_history_of_the_list(exact) -> None:
 
 def test_broken_positions_give_nan_for_their_copy_only(exact) -> None:
     for structure in (ETHANOL, box()):
-        evaluate = exact.prepare(Topology.of([structure, structure]))
+        evaluate = in_own_cells(exact, Topology.of([structure, structure]))
         x = torch.from_numpy(np.tile(structure.positions, (2, 1)))
         sound = evaluate(x)
         x[2, 1] = torch.nan
@@ -144,7 +192,7 @@ def test_broken_positions_give_nan_for_their_copy_only(exact) -> None:
         assert torch.isnan(found.energy).tolist() == [True, False]
         assert bool(torch.isnan(found.forces[:n]).all())
         assert torch.allclose(found.forces[n:], sound.forces[n:])
-        assert torch.isnan(exact.prepare(Topology.of([structure]))(x[:n]).energy).all()
+        assert torch.isnan(in_own_cells(exact, Topology.of([structure]))(x[:n]).energy).all()
         x[2, 1] = 1e12
         assert torch.isnan(evaluate(x).energy).tolist() == [True, False]
 
@@ -220,7 +268,7 @@ def test_the_lists_of_a_device_give_the_energies_of_those_with_a_skin(folder, ex
     batch = [box(), box((5, 4, 4), 4.2), box((4, 5, 4), 4.2)]
     topology, rng = Topology.of(batch), np.random.default_rng(4)
     x = np.concatenate([structure.positions for structure in batch])
-    here, lists = exact.prepare(topology), there.prepare(topology)
+    here, lists = in_own_cells(exact, topology), in_own_cells(there, topology)
     for _ in range(3):
         x = x + rng.normal(scale=0.1, size=x.shape) + topology.cells[topology.owner, rng.integers(3)]
         one, two = here(torch.from_numpy(x)), lists(torch.from_numpy(x))
@@ -239,7 +287,7 @@ def test_the_students_forces_are_the_network_s_within_a_ten_thousandth(student: 
     alanine = Builtin(name="alanine").build("alanine", ORIGINAL.parent)
     shaken = Topology.of([rattled(alanine, 0.07, seed) for seed in range(20)])
     x = torch.from_numpy(np.concatenate([rattled(alanine, 0.07, seed).positions for seed in range(20)]))
-    forces, exact = fused.prepare(shaken)(x).forces, plain.prepare(shaken)(x).forces
+    forces, exact = in_own_cells(fused, shaken)(x).forces, in_own_cells(plain, shaken)(x).forces
     assert fused.kernel == "fused" or pytest.skip("the fused kernel cannot run here")
     assert exact.abs().max() > 10.0
     assert (forces - exact).abs().max() < 1e-4
@@ -281,9 +329,9 @@ def test_fused_crystals_molecules_and_chains_in_one_batch_are_bitwise_what_they_
 def test_fused_energy_does_not_depend_on_the_age_of_the_list(folder) -> None:
     found, crystal = fused_or_skip(folder), box((2, 2, 1))
     moved = torch.from_numpy(crystal.positions + 0.05)
-    used = found.prepare(Topology.of([crystal]))
+    used = in_own_cells(found, Topology.of([crystal]))
     used(torch.from_numpy(crystal.positions.copy()))
-    old, new = used(moved), found.prepare(Topology.of([crystal]))(moved)
+    old, new = used(moved), in_own_cells(found, Topology.of([crystal]))(moved)
     assert torch.equal(old.energy, new.energy)
     assert torch.equal(old.forces, new.forces)
 
@@ -317,13 +365,13 @@ def test_fused_virial_is_the_derivative_by_a_strain(folder) -> None:
     assert np.abs(numeric).max() > 0.5
     assert np.allclose(call.virial[0], numeric, atol=2e-2 * np.abs(numeric).max())
     x, topology = torch.from_numpy(crystal.positions.copy()), Topology.of([crystal, crystal])
-    fused = found.prepare(topology)(torch.cat([x, x])).stress()
-    assert torch.allclose(fused, found.plain().prepare(topology)(torch.cat([x, x])).stress(), atol=1e-5)
+    fused = in_own_cells(found, topology)(torch.cat([x, x])).stress()
+    assert torch.allclose(fused, in_own_cells(found.plain(), topology)(torch.cat([x, x])).stress(), atol=1e-5)
 
 
 def test_a_fused_copy_far_away_or_broken_is_nan_and_comes_back(folder) -> None:
     found, crystal = fused_or_skip(folder), box((2, 1, 1))
-    evaluate = found.prepare(Topology.of([crystal, crystal]))
+    evaluate = in_own_cells(found, Topology.of([crystal, crystal]))
     x = torch.from_numpy(np.tile(crystal.positions, (2, 1)))
     sound = evaluate(x)
     for bad in (torch.nan, torch.inf, 1e10):
@@ -392,11 +440,11 @@ def test_the_first_answer_on_a_molecule_is_checked_too(folder, exact, monkeypatc
     fused_or_skip(folder)
     monkeypatch.setattr(kernel_module, "FusedKernel", WrongLater)
     found = load(folder)
-    evaluator = found.prepare(Topology.of([ETHANOL, ETHANOL]))
+    evaluator = in_own_cells(found, Topology.of([ETHANOL, ETHANOL]))
     assert found.kernel == "fused"
     x = torch.from_numpy(np.concatenate([ETHANOL.positions, ETHANOL.positions + 0.01]))
     for _ in range(2):
-        right = exact.prepare(Topology.of([ETHANOL, ETHANOL]))(x).forces
+        right = in_own_cells(exact, Topology.of([ETHANOL, ETHANOL]))(x).forces
         assert torch.allclose(evaluator(x).forces, right, atol=1e-4)
     assert found.kernel == "torch"
     assert len(found.notices) == 1
@@ -407,7 +455,7 @@ def test_the_first_answer_on_a_molecule_is_checked_too(folder, exact, monkeypatc
 def test_a_first_answer_that_is_broken_is_checked_when_it_is_whole(folder) -> None:
     fused_or_skip(folder)
     found = load(folder)
-    evaluator = found.prepare(Topology.of([ETHANOL]))
+    evaluator = in_own_cells(found, Topology.of([ETHANOL]))
     x = torch.from_numpy(ETHANOL.positions.copy())
     broken = x.clone()
     broken[0, 0] = torch.nan
