@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 EVIDENCE = {
     (name,) for name in (
         "runs", "probes", "work", "diagnosis",
-        "protocol.yaml", PLAN, PROVENANCE, "measurements.nc", "skipped.json", ".lock",
+        "protocol.yaml", PLAN, PROVENANCE, "measurements.nc", "skipped.json", ".lock", ".lock.holder",
     )
 }  # fmt: skip
 """What verdicts are told from: no reporter's to write."""

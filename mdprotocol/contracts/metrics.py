@@ -45,6 +45,8 @@ class Quantity:
     known. Of any other quantity identical samples say nothing about the scatter, and leave a verdict open."""
     role: Role | None = None
     """What it is a measure of, where a report shows it beside others; None where it stands in the full tables only."""
+    asks: Literal["", "kernel", "parameters"] = ""
+    """What it asks of a model that not every one has (`Model.lacks`): a base's criterion applies where one has it."""
 
 
 Values = Mapping[str, "float | xr.DataArray"]
@@ -63,6 +65,13 @@ class Metric(Component):
     """Properties that it tests: it should see every fault that breaks one of them, and a diagnosis knows what moves it."""
     signs: ClassVar[tuple[Sign, ...]] = ()
     """Numbers by which it recognises a broken property. A diagnosis looks at them, and calculates a probe that has some."""
+
+    def inapplicable(self, quantity: str, structure: Structure) -> str:
+        """Why a quantity says nothing of a structure, whatever the model; empty where it applies.
+
+        A base's criterion is judged on those of its child's systems to which it applies: "a periodic system does not turn".
+        """
+        return ""
 
     @abstractmethod
     def measure(self, run: xr.Dataset) -> Values:

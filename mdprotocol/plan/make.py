@@ -52,6 +52,8 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     _find_copies(protocol, facts, findings)
     for name, how in protocol.dropped.items():
         findings.warn(("criteria", name), f"this must criterion was dropped or lowered: {how}")
+    for place, why in protocol.left_out.items():
+        findings.warn(tuple(place.split(".", 1)), f"left out: {why}")
     structures = _structures(protocol, base, findings)
     study = make_study(protocol, registry, findings)
     _inspect(models, base, structures, study.items, findings)

@@ -9,6 +9,7 @@ import xarray as xr
 from pydantic import Field
 
 from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subject, Values, properties
+from mdprotocol_plugins.metrics._domain import no_molecule
 from mdprotocol_plugins.metrics._reference import differing
 from mdprotocol_plugins.metrics._series import finite
 from mdprotocol_plugins.metrics._topology import angle_values, angles, bonds, length_values
@@ -68,6 +69,9 @@ class Frequencies(ProbeMetric):
         "bond": Quantity("Å", "largest difference of a bond length between the minima", "max"),
         "angle": Quantity("°", "largest difference of a bond angle between the minima", "max"),
     }
+
+    def inapplicable(self, quantity: str, structure: Structure) -> str:
+        return no_molecule(structure)
 
     def probe(self, subject: Subject) -> xr.Dataset:
         structure = subject.structure

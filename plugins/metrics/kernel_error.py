@@ -33,10 +33,12 @@ class KernelError(Metric):
     tests: ClassVar = frozenset({properties.KERNEL})
     quantities: ClassVar = {
         "force_max": Quantity(
-            "eV/Å", "largest difference of a force component between kernel and plain float64", "max"
+            "eV/Å", "largest difference of a force component between kernel and plain float64", "max", asks="kernel"
         ),
-        "force_rmse": Quantity("eV/Å", "root mean square of that difference", "max"),
-        "energy": Quantity("meV/atom", "largest difference of the energy between kernel and plain float64", "max"),
+        "force_rmse": Quantity("eV/Å", "root mean square of that difference", "max", asks="kernel"),
+        "energy": Quantity(
+            "meV/atom", "largest difference of the energy between kernel and plain float64", "max", asks="kernel"
+        ),
     }
 
     def measure(self, run: xr.Dataset) -> Values:

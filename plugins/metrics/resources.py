@@ -45,8 +45,8 @@ class Resources(ProbeMetric):
     needs: ClassVar = frozenset({"parameters", "weights_bytes", "evaluation_bytes", "process_bytes"})
     tests: ClassVar = frozenset({properties.COST})
     quantities: ClassVar = {
-        "parameters": Quantity("1", "trainable parameters", "same", role=Role.PARAMETERS),
-        "weights_mb": Quantity("MB", "memory of the weights", "same", role=Role.WEIGHTS),
+        "parameters": Quantity("1", "trainable parameters", "same", role=Role.PARAMETERS, asks="parameters"),
+        "weights_mb": Quantity("MB", "memory of the weights", "same", role=Role.WEIGHTS, asks="parameters"),
         "evaluation_mb": Quantity("MB", "growth of memory during evaluation", "max", role=Role.EVALUATION_MEMORY),
         "process_mb": Quantity("MB", "resident memory of the process after evaluation", "max"),
     }
