@@ -14,14 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from mdprotocol.app.sources import Prepared
 from mdprotocol.assess import inconclusive
 from mdprotocol.plan.types import Condition, Plan, Run
-from mdprotocol.protocol.loader import PlainLoader
 from mdprotocol.protocol.schema import MOST_LOOKS, Addition, Protocol
+from mdprotocol.protocol.stored import stored_data
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import CriterionResult, Decision, Level, ModelVerdict, Outcome
 
@@ -87,11 +86,7 @@ def adopted(prepared: Prepared, folder: ResultsFolder) -> Prepared:
 
 
 def _stored(folder: ResultsFolder) -> Mapping[str, Any]:
-    try:
-        found = yaml.load(folder.path("protocol.yaml").read_text(encoding="utf-8"), Loader=PlainLoader)
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return stored_data(folder.path("protocol.yaml"))
 
 
 def _same_but_for_additions(protocol: Protocol, name: str, stored: Mapping[str, Any]) -> list[Addition]:

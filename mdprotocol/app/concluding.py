@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 EVIDENCE = {
     (name,) for name in (
         "runs", "probes", "work", "diagnosis",
-        "protocol.yaml", PLAN, PROVENANCE, "measurements.nc", "skipped.json", ".lock",
+        "protocol.yaml", PLAN, PROVENANCE, "measurements.nc", "skipped.json", ".lock", ".lock.holder",
     )
 }  # fmt: skip
 """What verdicts are told from: no reporter's to write."""
@@ -101,6 +101,7 @@ def conclude(
         _completed(
             verdict,
             study.metrics,
+            registry,
             folder,
             excused(study, verdict, left_out),
             further.get(verdict.model, ""),
@@ -117,6 +118,7 @@ def conclude(
         provenance=read_provenance(folder),
         open_run=functools.partial(_open_run, folder, {run.id: run.identity for run in runs}),
         spread=workers.map if workers is not None and workers.stay else None,
+        metrics=study.metrics.values(),
     )
     written: dict[str, str] = {}
     found = [_written(reporter, content, folder, written) for reporter in reporters_of(protocol, registry)]
@@ -142,6 +144,7 @@ def _open_run(folder: ResultsFolder, identities: Mapping[str, str], run: str) ->
 def _completed(
     verdict: ModelVerdict,
     metrics: Mapping[str, Metric],
+    registry: Registry,
     folder: ResultsFolder,
     excused: Collection[str],
     further: str,
@@ -150,7 +153,7 @@ def _completed(
     """The verdict with the causes of its failures, and with what the results folder says beside the measurements."""
     count = len(excused)
     notes = [f"{count} runs were not run: the verdict could no longer change"] if count else []
-    causes = causes_of(verdict, metrics, folder)
+    causes = causes_of(verdict, metrics, folder, registry)
     missing = verdict.runs_missing - count
     if missing > 0 and verdict.decision is Decision.APPROVED:
         reason = f"{missing} planned run{'s are' if missing > 1 else ' is'} missing"

@@ -24,7 +24,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mdprotocol.app.sources import Prepared
@@ -33,8 +32,8 @@ from mdprotocol.plan import Plan, Probe, Run, Study
 from mdprotocol.plan.contents import contents
 from mdprotocol.plan.identity import component_facts, hashed
 from mdprotocol.protocol import moved
-from mdprotocol.protocol.loader import PlainLoader
 from mdprotocol.protocol.schema import MOST_LOOKS, REFERENCE, Protocol
+from mdprotocol.protocol.stored import stored_data
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import Level
 
@@ -244,11 +243,8 @@ def differences(planned: Planned, prepared: Prepared, folder: ResultsFolder) -> 
 
 def _from_protocol(folder: ResultsFolder) -> Planned | None:
     """As far as a stored protocol says it, for folders without `plan.json`."""
-    try:
-        found = yaml.load(folder.path("protocol.yaml").read_text(encoding="utf-8"), Loader=PlainLoader)
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
-    return Planned(protocol=found) if isinstance(found, dict) else None
+    found = stored_data(folder.path("protocol.yaml"))
+    return Planned(protocol=dict(found)) if found else None
 
 
 def _differences(

@@ -75,6 +75,7 @@ def notes_of(
             f"any of them is false is at most {100 * (1 - confidence):.2g} %"
         )
     yield from (f"{result.name}: {result.note}" for result in results if result.note)
+    yield from (f"left out: {place}: {why}" for place, why in protocol.left_out.items())
     if protocol.looks > 1:
         yield (
             f"replicas could be added at up to {protocol.looks} looks: each judges at a confidence of "

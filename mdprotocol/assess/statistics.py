@@ -160,10 +160,7 @@ def _proportion(x: np.ndarray, confidence: float) -> Estimate:
 
 def clopper_pearson(hits: int, count: int, confidence: float) -> tuple[float, float]:
     """Exact two-sided interval of a binomial proportion."""
-    tail = (1 - confidence) / 2
-    low = 0.0 if hits == 0 else float(stats.beta.ppf(tail, hits, count - hits + 1))
-    high = 1.0 if hits == count else float(stats.beta.ppf(1 - tail, hits + 1, count - hits))
-    return low, high
+    return _binomial(hits, count, confidence, "two-sided")
 
 
 def most_likely(hits: int, count: int, confidence: float) -> float:
@@ -172,7 +169,13 @@ def most_likely(hits: int, count: int, confidence: float) -> float:
     For no hit it is 1 - (1 - c)^(1/n). Runs whose chances differ keep the bound for their average (Hoeffding 1956, Ann.
     Math. Stat. 27, 713).
     """
-    return 1.0 if hits == count else float(stats.beta.ppf(confidence, hits + 1, count - hits))
+    return _binomial(hits, count, confidence, "less")[1]
+
+
+@functools.lru_cache(maxsize=4096)
+def _binomial(hits: int, count: int, confidence: float, alternative: str) -> tuple[float, float]:
+    interval = stats.binomtest(hits, count, alternative=alternative).proportion_ci(confidence, method="exact")
+    return float(interval.low), float(interval.high)
 
 
 def _exact(of: Callable[[np.ndarray], float]) -> Callable[[np.ndarray, float], Estimate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,12 +55,22 @@ def kaplan_meier(times: Sequence[float], causes: Sequence[str], confidence: floa
     steps = np.unique(ends[failed])
     at_risk = np.array([(ends >= t).sum() for t in steps], dtype=int)
     failures = np.array([(failed & (ends == t)).sum() for t in steps], dtype=int)
-    survival = np.cumprod(1 - failures / at_risk) if len(steps) else np.zeros(0)
+    survival, low, high = _estimate(ends, failed, steps, confidence)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.sqrt(np.cumsum(failures / (at_risk * (at_risk - failures).astype(float))))
         error = np.where(survival > 0, survival * relative, 0.0)
-        spread = stats.norm.ppf(0.5 + confidence / 2) * relative / np.abs(np.log(survival))
-        low = np.where(survival > 0, survival ** np.exp(spread), 0.0)
-        high = np.where(survival > 0, survival ** np.exp(-spread), 1.0)
     first = min((end, cause) for end, cause in zip(ends, causes, strict=True) if cause)[1] if failed.any() else ""
     return SurvivalCurve(steps, survival, error, low, high, at_risk, failures, first)
+
+
+def _estimate(
+    ends: np.ndarray, failed: np.ndarray, steps: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Survival and the ends of its interval at the times of failure; scipy has a step at every end of a run."""
+    curve = stats.ecdf(stats.CensoredData(uncensored=ends[failed], right=ends[~failed])).sf
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The confidence interval is undefined", category=RuntimeWarning)
+        band = curve.confidence_interval(confidence, method="log-log")
+    at = np.searchsorted(curve.quantiles, steps)
+    survival, low, high = (part.probabilities[at] for part in (curve, band.low, band.high))
+    return survival, np.where(survival > 0, low, 0.0), np.where(survival > 0, high, 1.0)

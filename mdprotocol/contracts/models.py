@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -120,6 +120,10 @@ class ForceField(ABC):
 
 class Model(Component):
     """Base of models: a force field under test."""
+
+    lacks: ClassVar[frozenset[str]] = frozenset()
+    """What there is nothing of in any such model, so that nothing asks for it (`Quantity.asks`): `kernel` where there is no
+    plainer form than what runs, `parameters` where none are trained, or nobody can count them."""
 
     @abstractmethod
     def load(self, base: Path) -> ForceField:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mdprotocol.contracts import Model, Structure
+from mdprotocol.contracts import Metric, Model, Structure
+from mdprotocol.contracts.properties import STABILITY
 from mdprotocol.errors import MDProtocolError, asked_to_stop, told
 from mdprotocol.plan.batches import make_batches, make_probe_batches
 from mdprotocol.plan.carried import check_carried
@@ -23,7 +24,7 @@ from mdprotocol.plan.identity import (
     structure_facts,
 )
 from mdprotocol.plan.itself import is_reference
-from mdprotocol.plan.sources import STABILITY, sources_of, warn_failures, warn_untouched
+from mdprotocol.plan.sources import sources_of, warn_failures, warn_untouched
 from mdprotocol.plan.structures import sound_structure
 from mdprotocol.plan.study import Study, make_study
 from mdprotocol.plan.twice import find_equal_runs, find_pooled_twice
@@ -51,11 +52,13 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     _find_copies(protocol, facts, findings)
     for name, how in protocol.dropped.items():
         findings.warn(("criteria", name), f"this must criterion was dropped or lowered: {how}")
+    for place, why in protocol.left_out.items():
+        findings.warn(tuple(place.split(".", 1)), f"left out: {why}")
     structures = _structures(protocol, base, findings)
     study = make_study(protocol, registry, findings)
     _inspect(models, base, structures, study.items, findings)
     sources = sources_of(study, findings)
-    if STABILITY in registry.names("metrics"):
+    if any(STABILITY in cls.tests for cls in registry.classes("metrics") if issubclass(cls, Metric)):
         warn_failures(study, findings)
         warn_untouched(study, findings)
     findings.raise_problems()

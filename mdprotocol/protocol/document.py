@@ -10,6 +10,7 @@ from typing import Any
 
 from mdprotocol.errors import Problem, ProtocolError
 from mdprotocol.protocol.dropped import Promises
+from mdprotocol.protocol.layers import Layers
 from mdprotocol.protocol.loader import MAX_BYTES, Entry, Node, load
 from mdprotocol.protocol.overrides import FILE as OVERRIDE
 from mdprotocol.protocol.overrides import apply_override
@@ -29,6 +30,7 @@ class Document:
         problems: what is wrong with the text itself and does not keep the rest from being checked.
         removals: paths of a null that replaced something; where null is not allowed, it removes the key.
         dropped: must criteria of what the file extends that it or an override drops or lowers, and how.
+        layers: what the files that it extends had, and which of them they are.
     """
 
     path: FilePath
@@ -38,6 +40,7 @@ class Document:
     problems: tuple[Problem, ...] = ()
     removals: frozenset[Path] = field(default=frozenset())
     dropped: Mapping[str, str] = field(default_factory=dict)
+    layers: Layers = field(default_factory=Layers)
 
     @property
     def base(self) -> FilePath:
@@ -81,7 +84,8 @@ def read_document(path: FilePath | str, overrides: Sequence[str] = ()) -> Docume
     keys: dict[Path, Place] = {}
     data = _flatten(root, (), values, keys)
     removals = frozenset(reader.removals & keys.keys())
-    return Document(path, data, values, keys, tuple(reader.problems), removals, reader.promises.dropped())
+    dropped = reader.promises.dropped()
+    return Document(path, data, values, keys, tuple(reader.problems), removals, dropped, reader.layers)
 
 
 def _flatten(node: Node, path: Path, values: dict[Path, Place], keys: dict[Path, Place]) -> Any:
@@ -102,6 +106,7 @@ class _Reader:
         self.removals: set[Path] = set()
         self.open: list[FilePath] = []
         self.promises = Promises()
+        self.layers = Layers()
 
     def chain(self, path: FilePath, origin: Place | None = None) -> Node:
         """The file merged over all that it extends; `origin` is the `extends` that named it."""
@@ -110,11 +115,31 @@ class _Reader:
         if parent is not None and parent.node.value is not None:
             self.open.append(path.resolve())
             elder = self.chain(self.parent(path, parent.node), parent.node.place)
-            root = merge(elder, own, (), self.removals)
+            root = merge(self.without_replaced(elder, own), own, (), self.removals)
             self.promises.compare(root, f"in {path.name}")
+        elif "replaces" in own.value:
+            raise self.fatal(
+                own.value["replaces"].place,
+                "replaces",
+                "this file extends no other, of which it could replace anything",
+            )
         self.promises.promise(root)
         self.promises.take_over(own)
+        self.layers.add(str(path), root)
         return root
+
+    def without_replaced(self, elder: Node, own: Node) -> Node:
+        """What is extended, without the sections that the file replaces as a whole."""
+        entry = own.value.pop("replaces", None)
+        if entry is None or entry.node.value is None:
+            return elder
+        listed = entry.node.value if isinstance(entry.node.value, list) else [entry.node]
+        for item in listed:
+            if not isinstance(item.value, str) or item.value not in own.value:
+                what = "it takes names of sections that this file has, such as [systems]"
+                raise self.fatal(item.place, "replaces", what)
+        names = {item.value for item in listed}
+        return Node({name: found for name, found in elder.value.items() if name not in names}, elder.place)
 
     def parent(self, path: FilePath, node: Node) -> FilePath:
         if not isinstance(node.value, str) or not node.value or os.path.isabs(node.value):

@@ -29,5 +29,5 @@ _Dumper.add_representer(float, _represent_float)
 
 def dump(protocol: Protocol) -> str:
     """YAML of the resolved protocol; `validate(read_document(file), registry)` gives an equal one."""
-    plain = {key: value for key, value in protocol.plain().items() if key != "extends"}
+    plain = {key: value for key, value in protocol.plain().items() if key not in ("extends", "replaces")}
     return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

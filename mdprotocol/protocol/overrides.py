@@ -25,8 +25,8 @@ def apply_override(root: Node, text: str, problems: list[Problem], removals: set
     parts = dotted_path.split(".")
     if not equals or not all(parts):
         raise _wrong(1, dotted_path, f"{text!r} is no override; write path=value, such as seed=7")
-    if parts[0] == "extends":
-        raise _wrong(1, "extends", "it cannot be set from the command line; write it in the file")
+    if parts[0] in ("extends", "replaces"):
+        raise _wrong(1, parts[0], "it cannot be set from the command line; write it in the file")
     value, found = load(value_text, FILE, origin=(1, len(dotted_path) + 2))
     problems += [Problem(p.file, p.line, p.column, p.path or dotted_path, p.message) for p in found]
     return _replaced(root, parts, value, (), removals)

@@ -237,6 +237,8 @@ class Protocol(Section):
     description: str = ""
     extends: str | None = None
     """Another protocol that this one changes: mappings are merged, everything else replaced; null removes a key."""
+    replaces: list[str] = []
+    """Sections that this file replaces as a whole where it extends another: `[systems]`."""
     plugins: list[str] = []
     """Modules of installed plugins; others, and paths relative to this file, only with --allow-local-plugins."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -248,6 +250,8 @@ class Protocol(Section):
     labels: LabelRules = LabelRules()
     """When the reference's labels are enough to compare with."""
     systems: Annotated[dict[Name, SerializeAsAny[SystemSource]], Field(min_length=1)]
+    apart: list[Name] = []
+    """Systems that no simulation runs, and no probe examines, unless it names them; `where: {system: "*"}` means all."""
     simulations: dict[Name, Simulation] = {}
     metrics: dict[Name, SerializeAsAny[Metric]] = {}
     """Metrics with options of their own; any registered metric can be used in a criterion without standing here."""
@@ -262,6 +266,9 @@ class Protocol(Section):
     expectations: dict[Name, Expectation] = {}
     dropped: dict[Name, str] = {}
     """Must criteria of a parent that were dropped or lowered, and how; filled in by the program."""
+    left_out: dict[str, str] = {}
+    """What a parent says of systems, simulations, a reference or models that are not here (`criteria.rotation`), and why it
+    does not apply; filled in by the program."""
     recommendations: list[RecommendedUse] = []
     reports: list[SerializeAsAny[Reporter]] | None = None
     """Reporters; all registered ones with their defaults where absent."""

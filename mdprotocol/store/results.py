@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-import yaml
 
 from mdprotocol.errors import StoreError
 from mdprotocol.plan.replicas import replicas_of
 from mdprotocol.protocol.schema import Addition
+from mdprotocol.protocol.stored import stored_data
 from mdprotocol.protocol.timesteps import expanded
 from mdprotocol.store.folder import ResultsFolder
 from mdprotocol.store.stack import RunFile, stack
@@ -86,12 +86,8 @@ class Results:
 
     def _planned(self, model: str, system: str, simulation: str) -> list[tuple[float, int]]:
         """Temperature and replica of every run that the stored protocol plans, added ones too: missing ones are seen."""
-        try:
-            text = self.folder.path("protocol.yaml").read_text(encoding="utf-8")
-            sections = dict(yaml.safe_load(text)["simulations"])
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-            return []
-        for name, section in sections.items():
+        sections = stored_data(self.folder.path("protocol.yaml")).get("simulations")
+        for name, section in sections.items() if isinstance(sections, dict) else ():
             for full, timestep in expanded(name, section["timestep_fs"]):
                 if simulation == full:
                     return list(_planned_places(section, model, system, float(timestep)))

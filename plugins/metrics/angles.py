@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, Quantity, chemistry
+from mdprotocol.api import NotMeasurable, Quantity, Structure, chemistry, properties
 from mdprotocol_plugins.metrics._distributions import Distributions
+from mdprotocol_plugins.metrics._domain import no_coordinate
 from mdprotocol_plugins.metrics._topology import angle_values, angles, bonds
 from mdprotocol_plugins.metrics._wasserstein import on_line
 
@@ -31,6 +32,7 @@ class Angles(Distributions):
     bond_factor: Annotated[float, Field(gt=1, le=2)] = chemistry.BOND_FACTOR
 
     needs: ClassVar = frozenset({"position", "initial_position", "atomic_number", "temperature", "cell", "pbc"})
+    tests: ClassVar = frozenset({properties.LANDSCAPE})
     quantities: ClassVar = {
         "mean": Quantity("°", "mean Wasserstein distance of bond angle distributions"),
         "worst": Quantity("°", "largest Wasserstein distance of a bond angle distribution", "max"),
@@ -39,6 +41,9 @@ class Angles(Distributions):
         "temperature_difference": Quantity("K", "mean kinetic temperature minus the reference's"),
     }
     distances: ClassVar = staticmethod(on_line)
+
+    def inapplicable(self, quantity: str, structure: Structure) -> str:
+        return no_coordinate(structure, "angles", self.bond_factor)
 
     def samples(self, runs: Sequence[xr.Dataset]) -> list[np.ndarray]:
         triples = angles(bonds(runs[0], self.bond_factor))

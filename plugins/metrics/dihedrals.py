@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, Quantity, chemistry
+from mdprotocol.api import NotMeasurable, Quantity, Structure, chemistry, properties
 from mdprotocol_plugins.metrics._distributions import Distributions
+from mdprotocol_plugins.metrics._domain import no_coordinate
 from mdprotocol_plugins.metrics._topology import bonds, dihedral_values, dihedrals
 from mdprotocol_plugins.metrics._wasserstein import on_circle
 
@@ -36,6 +37,7 @@ class Dihedrals(Distributions):
     bond_factor: Annotated[float, Field(gt=1, le=2)] = chemistry.BOND_FACTOR
 
     needs: ClassVar = frozenset({"position", "initial_position", "atomic_number", "temperature", "cell", "pbc"})
+    tests: ClassVar = frozenset({properties.LANDSCAPE})
     quantities: ClassVar = {
         "mean": Quantity("°", "mean circular Wasserstein distance of dihedral distributions"),
         "worst": Quantity("°", "largest circular Wasserstein distance of a dihedral distribution", "max"),
@@ -44,6 +46,9 @@ class Dihedrals(Distributions):
         "temperature_difference": Quantity("K", "mean kinetic temperature minus the reference's"),
     }
     distances: ClassVar = staticmethod(on_circle)
+
+    def inapplicable(self, quantity: str, structure: Structure) -> str:
+        return no_coordinate(structure, "dihedrals", self.bond_factor)
 
     def samples(self, runs: Sequence[xr.Dataset]) -> list[np.ndarray]:
         chains = dihedrals(runs[0], bonds(runs[0], self.bond_factor))

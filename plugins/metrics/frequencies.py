@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subject, Values
+from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subject, Values, properties
+from mdprotocol_plugins.metrics._domain import no_molecule
 from mdprotocol_plugins.metrics._reference import differing
 from mdprotocol_plugins.metrics._series import finite
 from mdprotocol_plugins.metrics._topology import angle_values, angles, bonds, length_values
@@ -55,6 +56,7 @@ class Frequencies(ProbeMetric):
     needs: ClassVar = frozenset(
         {"wavenumber", "finer_wavenumber", "mode_vector", "minimum", "atomic_number", "initial_position"}
     )
+    tests: ClassVar = frozenset({properties.LANDSCAPE})
     quantities: ClassVar = {
         "mae": Quantity("cm⁻¹", "mean error of the harmonic frequencies", "max"),
         "worst": Quantity("cm⁻¹", "largest error of a harmonic frequency", "max"),
@@ -67,6 +69,9 @@ class Frequencies(ProbeMetric):
         "bond": Quantity("Å", "largest difference of a bond length between the minima", "max"),
         "angle": Quantity("°", "largest difference of a bond angle between the minima", "max"),
     }
+
+    def inapplicable(self, quantity: str, structure: Structure) -> str:
+        return no_molecule(structure)
 
     def probe(self, subject: Subject) -> xr.Dataset:
         structure = subject.structure

@@ -17,9 +17,13 @@ from mdprotocol.api import (
     NotMeasurable,
     ProbeMetric,
     Quantity,
+    Structure,
     Subject,
     Values,
+    chemistry,
+    properties,
 )
+from mdprotocol_plugins.metrics._domain import no_coordinate
 from mdprotocol_plugins.metrics._moving import constant_energy, start_temperature
 from mdprotocol_plugins.metrics._series import atoms_of, enough, finite, fit_line, time_ps
 from mdprotocol_plugins.metrics._topology import bonds, length_values
@@ -60,10 +64,14 @@ class UsableTimestep(ProbeMetric):
     needs_dynamics: ClassVar = True
     alone: ClassVar = True
     needs: ClassVar = frozenset({"timestep", "drift", "drift_error", "scatter", "shift", "stretch", "step_time"})
+    tests: ClassVar = frozenset({properties.TIMESTEP, properties.COST})
     quantities: ClassVar = {
         "largest_fs": Quantity("fs", "largest time step at which energy and structure hold", "min"),
         "ns_per_day": Quantity("ns/day", "simulated time a day at the largest time step that holds", "min"),
     }
+
+    def inapplicable(self, quantity: str, structure: Structure) -> str:
+        return no_coordinate(structure, "bonds", chemistry.BOND_FACTOR)
 
     def probe(self, subject: Subject) -> xr.Dataset:
         dynamics, timesteps = constant_energy(subject), sorted(set(self.timesteps_fs))

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -44,6 +44,7 @@ class TBLite(Teacher):
     """
 
     type: Literal["tblite"] = "tblite"
+    lacks: ClassVar = frozenset({"kernel", "parameters"})
     method: Literal["GFN2-xTB", "GFN1-xTB"] = "GFN2-xTB"
     accuracy: Annotated[float, Field(gt=0, le=1000)] = 1.0
     """Factor on all numerical thresholds: smaller is tighter."""

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import beta
 
-from mdprotocol.assess.statistics import clopper_pearson, pool, samples_to_decide, scatter_to_decide
+from mdprotocol.assess.statistics import clopper_pearson, most_likely, pool, samples_to_decide, scatter_to_decide
 from mdprotocol.errors import NotMeasurable
 
 finite = st.floats(-1e6, 1e6)
@@ -36,6 +37,17 @@ def test_exact_binomial_interval_of_a_textbook_sample():
     assert clopper_pearson(0, 10, 0.95) == pytest.approx((0.0, 1 - 0.025**0.1))
     assert clopper_pearson(5, 10, 0.95) == pytest.approx((0.1871, 0.8129), abs=1e-4)
     assert clopper_pearson(10, 10, 0.95)[1] == 1.0
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 1), (1, 1), (1, 2), (3, 40), (1, 10_000), (9_999, 10_000), (36, 36)])
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.9999])
+def test_the_exact_interval_is_that_of_the_beta_distribution(hits: int, count: int, confidence: float) -> None:
+    tail = (1 - confidence) / 2
+    low = beta.ppf(tail, hits, count - hits + 1) if hits else 0.0
+    high = beta.ppf(1 - tail, hits + 1, count - hits) if hits < count else 1.0
+    assert clopper_pearson(hits, count, confidence) == pytest.approx((low, high), abs=1e-11)
+    one_sided = beta.ppf(confidence, hits + 1, count - hits) if hits < count else 1.0
+    assert most_likely(hits, count, confidence) == pytest.approx(one_sided, abs=1e-11)
 
 
 def test_root_mean_square():

@@ -42,3 +42,24 @@ def test_no_failure_is_a_flat_curve_and_all_failing_ends_at_zero() -> None:
 def test_bad_times_are_refused(times: list[float]) -> None:
     with pytest.raises(ValueError, match="survival curve"):
         kaplan_meier(times, [""] if times else [])
+
+
+def test_many_random_curves_are_the_formulas_of_kaplan_meier_and_greenwood() -> None:
+    rng = np.random.default_rng(7)
+    for count in (1, 2, 5, 40):
+        times, dead = rng.integers(0, 9, count).astype(float), rng.random(count) < 0.6
+        curve = kaplan_meier(times.tolist(), ["nan" if one else "" for one in dead])
+        share, relative = 1.0, 0.0
+        for step, survival, error, low, high in zip(
+            curve.time, curve.survival, curve.standard_error, curve.low, curve.high, strict=True
+        ):
+            n, d = int((times >= step).sum()), int((dead & (times == step)).sum())
+            share *= 1 - d / n
+            assert survival == pytest.approx(share, abs=1e-12)
+            if n == d:
+                assert (error, low, high) == (0, 0, 1)
+                continue
+            relative += d / (n * (n - d))
+            spread = 1.959963984540054 * np.sqrt(relative) / abs(np.log(share))
+            assert error == pytest.approx(share * np.sqrt(relative))
+            assert (low, high) == pytest.approx((share ** np.exp(spread), share ** np.exp(-spread)))

@@ -96,6 +96,27 @@ def test_the_stored_protocol_shows_which_runs_are_missing(folder):
     ]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["on", "no", "1_000", "2026-11-29", "yes", "Off", "0b11", "1_0.5", "null", "1e3", "true", "007"],
+)
+def test_missing_runs_are_seen_whatever_the_simulation_is_called(tmp_path, small_run, name):
+    """Other loaders take these names for true, false, 1000, a date, a number with another base, nothing."""
+    folder = ResultsFolder(tmp_path)
+    folder.write_dataset(f"runs/m/water/{name}/T300K_r0.nc", small_run(300.0, 0, simulation=name))
+    text = f"simulations:\n  {name}: {{timestep_fs: 0.5, temperatures_K: [100, 300], replicas: 2}}\n"
+    folder.write_bytes("protocol.yaml", text.encode())
+    stacked = open_results(folder.root).dataset("m", "water", name)
+    assert stacked["outcome"].values.tolist() == [["missing", "missing"], ["completed", "missing"]]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "simulations: [1]", "a: *b", "extends: x.yaml"])
+def test_without_a_stored_protocol_the_files_say_what_there_is(folder, text):
+    folder.write_bytes("protocol.yaml", text.encode())
+    stacked = open_results(folder.root).dataset("m", "water", "nve")
+    assert stacked.sizes["replica"] == 2
+
+
 def test_runs_run_and_json(folder, run_path):
     results = open_results(folder.root)
     assert results.runs["runs/m/water/nve/T300K_r1"]["outcome"] == "failed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from ase import Atoms
@@ -53,6 +53,7 @@ class AseModel(Model):
     """
 
     type: Literal["ase"] = "ase"
+    lacks: ClassVar = frozenset({"kernel", "parameters"})
     calculator: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
     """`module:name` of a calculator class or of a function that returns a calculator."""
     arguments: dict[str, JsonValue] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class MLFFDistiller(Model):
     """A student of MLFF-Distiller from its torch checkpoint (`best_model.pt`), loaded weights only."""
 
     type: Literal["mlff_distiller"] = "mlff_distiller"
+    lacks: ClassVar = frozenset({"kernel"})
     checkpoint: str
     """The torch file; relative to the protocol's folder."""
     dtype: Literal["float32", "float64"] = "float32"
