@@ -135,6 +135,20 @@ def kept_streams() -> Iterator[None]:
             setattr(sys, name, stream)
 
 
+@contextlib.contextmanager
+def kept_folder() -> Iterator[None]:
+    """Others' code runs inside: a working folder that it changes is changed back."""
+    try:
+        before = os.getcwd()
+    except OSError:  # it was deleted
+        before = ""
+    try:
+        yield
+    finally:
+        if before:
+            os.chdir(before)
+
+
 def settle() -> None:
     """All this for a process that is ours from its start: the program itself, or a worker."""
     usable_streams()

@@ -41,7 +41,7 @@ def follow_up(
     failing = [verdict for verdict in verdicts if followed(verdict, plan.study.metrics)]
     wanted = [_task(verdict, prepared, plan, folder, SECONDS / len(failing)) for verdict in failing]
     wanted = [task for task in wanted if task.structures and _stored(folder, task.path) != task.subject]
-    jobs = [(task, folder.root) for task in wanted]
+    jobs = [(task, folder.root.absolute()) for task in wanted]
     for place, result in workers.beside(tasks.follow_up, jobs) if jobs else ():
         if isinstance(result, TaskFailure):  # whatever goes wrong here, the verdict needs no cause
             on_event(ProbeFinished(f"{wanted[place].model} diagnosis", problem=str(result)))
@@ -113,7 +113,7 @@ def _task(
     return FollowUp(
         model=verdict.model,
         component=prepared.protocol.models[verdict.model],
-        base=str(prepared.base),
+        base=str(prepared.base.absolute()),
         structures={system: plan.structures[system] for system in chosen},
         probes=probes,
         reruns=reruns,

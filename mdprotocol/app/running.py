@@ -239,7 +239,7 @@ def _simulate(
 
     def execute(how: Callable[..., Iterator[tuple[int, Any]]], items: Sequence[Batch | ProbeBatch]) -> None:
         forget_problems(folder, items)
-        jobs = [(item, folder.root) for item in items]
+        jobs = [(item, folder.root.absolute()) for item in items]  # a calculator may change the working folder
         for place, result in how(tasks.compute, jobs) if jobs else ():
             if isinstance(result, TaskFailure):
                 keep_problem(folder, items[place], result)

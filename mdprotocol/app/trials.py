@@ -99,7 +99,7 @@ def _simulate(job: Job, folder: ResultsFolder) -> Iterator[TaskFailure]:
     batches, probes = pending(job.plan, folder)
     work: list[Batch | ProbeBatch] = [*probes, *batches]
     for task in work:
-        ended = attempt(functools.partial(tasks.compute, (task, folder.root), _quiet))
+        ended = attempt(functools.partial(tasks.compute, (task, folder.root.absolute()), _quiet))
         if job.fault is None:
             if isinstance(ended, TaskFailure):
                 raise ended.exception()

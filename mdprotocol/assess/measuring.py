@@ -76,7 +76,7 @@ def _parts(study: Study, folder: ResultsFolder) -> list[Part]:
     itself = frozenset(
         (m, name) for m in models for name, metric in study.metrics.items() if against_itself(study.protocol, m, metric)
     )
-    whole = Part(folder.root, study.metrics, itself, study.protocol.labels)
+    whole = Part(folder.root.absolute(), study.metrics, itself, study.protocol.labels)
     groups: dict[Condition, list[Run]] = {}
     for run in study.runs:
         groups.setdefault(run.condition, []).append(run)

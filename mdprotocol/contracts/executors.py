@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from mdprotocol.contracts.base import Component
 from mdprotocol.errors import asked_to_stop, in_words
-from mdprotocol.surroundings import kept_streams
+from mdprotocol.surroundings import kept_folder, kept_streams
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -75,7 +75,7 @@ def attempt(work: Callable[[], Result]) -> Result | TaskFailure:
         KeyboardInterrupt: the program was asked to stop, by a signal.
     """
     try:
-        with kept_streams():
+        with kept_streams(), kept_folder():
             return work()
     except BaseException as error:
         if asked_to_stop(error):

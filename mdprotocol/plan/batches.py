@@ -60,7 +60,7 @@ def make_batches(
             settings=group[0].settings,
             runs=group,
             structures={group[0].system: structures[group[0].system]},
-            base=str(base),
+            base=str(base.absolute()),
             reference_digest=reference_digest,
         )
         for group in grouped(runs)
@@ -83,7 +83,7 @@ def make_probe_batches(
             component=models[name],
             probes=own,
             structures={probe.system: structures[probe.system] for probe in own},
-            base=str(base),
+            base=str(base.absolute()),
             reference=reference if any(probe.component.needs_reference for probe in own) else None,
             reference_digest=reference_digest,
         )

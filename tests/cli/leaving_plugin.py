@@ -70,6 +70,7 @@ WAYS = {
     "is killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "aborts": os.abort,
     "recurses": _recurse,
+    "goes elsewhere": lambda: os.chdir("/"),
     "exits later": _later,
     "SystemExit": lambda: _raise(SystemExit(0)),
     "KeyboardInterrupt": lambda: _raise(KeyboardInterrupt()),

@@ -146,6 +146,22 @@ def test_streams_that_a_calculator_takes_away_are_not_the_verdict_s(tmp_path: Pa
     assert ended.stdout.count("APPROVED") == 2
 
 
+@pytest.mark.parametrize("place", ["load", "prepare", "evaluate", "measure"])
+@pytest.mark.parametrize("executor", [{"type": "serial"}, PROCESSES], ids=["serial", "processes"])
+def test_a_plugin_that_goes_to_another_folder_takes_no_results_with_it(
+    tmp_path: Path, executor: dict[str, Any], place: str
+) -> None:
+    metrics = {"speed": {"type": "leaving", "how": f"{place}: goes elsewhere"}} if place == "measure" else {}
+    criteria = {**BASE["criteria"], **({"speed": {"level": "nice", "metric": "speed.x", "max": 9}} if metrics else {})}
+    models = {name: {"type": "leaving", "how": f"{place}: goes elsewhere"} for name in ("first", "second")}
+    path = written(tmp_path, executor=executor, models=models, metrics=metrics, criteria=criteria)
+    command_line = command(tmp_path, "run", path.name, "-o", "out", "-q")
+    done = subprocess.run(command_line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out" / "verdict.json").read_text())["models"][0]["decision"] == "APPROVED"
+    assert len(list((tmp_path / "out").rglob("runs/**/*.nc"))) == 2
+
+
 @pytest.mark.parametrize("way", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
 def test_plugins_that_leave_before_the_first_step_are_problems(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], way: str
