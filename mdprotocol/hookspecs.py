@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pluggy
 
-from mdprotocol.contracts import Executor, Integrator, Metric, Model, Reporter, SystemSource, Teacher
+from mdprotocol.contracts import Executor, Fault, Integrator, Metric, Model, Reporter, SystemSource, Teacher
 
 PROJECT = "mdprotocol"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -57,4 +57,10 @@ def mdprotocol_reporters() -> list[type[Reporter]]:
 @hookspec
 def mdprotocol_executors() -> list[type[Executor]]:
     """Where tasks run (`executor:`)."""
+    raise NotImplementedError
+
+
+@hookspec
+def mdprotocol_faults() -> list[type[Fault]]:
+    """Errors that `mdprotocol selftest` plants."""
     raise NotImplementedError

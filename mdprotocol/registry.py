@@ -7,7 +7,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -16,14 +16,19 @@ import pluggy
 
 from mdprotocol import hookspecs
 from mdprotocol.contracts import (
+    PLANTABLE,
+    PROPERTIES,
     Component,
     Executor,
+    Fault,
     Integrator,
     Metric,
     Model,
+    Property,
     Reporter,
     SystemSource,
     Teacher,
+    properties,
 )
 from mdprotocol.errors import PluginError, asked_to_stop, in_words
 
@@ -36,6 +41,7 @@ KINDS: Mapping[str, type[Component]] = MappingProxyType(
         "metrics": Metric,
         "reporters": Reporter,
         "executors": Executor,
+        "faults": Fault,
     }
 )
 """Kind -> base class. The hook of a kind is `mdprotocol_<kind>`."""
@@ -71,6 +77,17 @@ class Registry:
     def __iter__(self) -> Iterator[Registered]:
         for kind in self.entries:
             yield from (self.entries[kind][name] for name in sorted(self.entries[kind]))
+
+    def properties(self) -> tuple[Property, ...]:
+        """The list of properties, and behind it those that plugins have added."""
+        found: dict[Property, None] = dict.fromkeys(PROPERTIES)
+        for entry in self:
+            if issubclass(entry.component, Metric):
+                found |= dict.fromkeys(entry.component.tests)
+            elif issubclass(entry.component, Fault):
+                found |= dict.fromkeys(entry.component.breaks)
+        own = sorted(found.keys() - set(PROPERTIES), key=lambda one: one.name)
+        return (*PROPERTIES, *own)
 
     def origins(self) -> tuple[str, ...]:
         """The plugins that brought something, sorted."""
@@ -198,11 +215,45 @@ def _check_class(item: object, base: type[Component], where: str) -> None:
     field = item.model_fields.get("type")
     if field is None or not isinstance(field.default, str):
         raise PluginError(f'{where}: {item.__name__} needs a field like `type: Literal["my_name"] = "my_name"`')
-    if issubclass(item, Metric) and not getattr(item, "quantities", None):
-        raise PluginError(f"{where}: {item.__name__} declares no `quantities`")
+    if issubclass(item, Metric):
+        _check_metric(item, f"{where}: {item.__name__}")
+    if issubclass(item, Fault):
+        _check_fault(item, f"{where}: {item.__name__}")
     missing = sorted(getattr(item, "__abstractmethods__", ()))
     if missing:
         raise PluginError(f"{where}: {item.__name__} does not define {', '.join(missing)}")
+
+
+def _check_metric(item: type[Metric], where: str) -> None:
+    if not getattr(item, "quantities", None):
+        raise PluginError(f"{where} declares no `quantities`")
+    _check_properties(item.tests, f"{where}, `tests`")
+    for sign in item.signs:
+        _check_properties((sign.breaks,), f"{where}, `signs`")
+        if sign.quantity not in item.quantities:
+            raise PluginError(
+                f"{where}, `signs`: it has no quantity '{sign.quantity}', only {', '.join(item.quantities)}"
+            )
+
+
+def _check_fault(item: type[Fault], where: str) -> None:
+    if not issubclass(item, PLANTABLE):
+        bases = ", ".join(base.__name__ for base in PLANTABLE)
+        raise PluginError(f"{where} has none of the bases that say what a fault changes: {bases}")
+    if not getattr(item, "breaks", None):
+        raise PluginError(f"{where} declares no property that it `breaks`")
+    _check_properties(item.breaks, f"{where}, `breaks`")
+    required = [name for name, info in item.model_fields.items() if info.is_required()]
+    if required:
+        raise PluginError(f"{where} needs a default for {', '.join(required)}")
+    if item.sized is not None and item.sized.option not in item.model_fields:
+        raise PluginError(f"{where}, `sized`: it has no option '{item.sized.option}'")
+
+
+def _check_properties(declared: Iterable[object], where: str) -> None:
+    for one in declared:
+        if reason := properties.refusal(one):
+            raise PluginError(f"{where}: {reason}")
 
 
 def _add(entries: dict[str, dict[str, Registered]], new: Registered) -> None:

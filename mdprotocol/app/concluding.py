@@ -19,12 +19,13 @@ from mdprotocol.app.planned import (
     first_criteria,
     further_runs,
     judged_sections,
+    measured_for,
     read_planned,
 )
 from mdprotocol.app.sources import Prepared
 from mdprotocol.app.stopping import excused, skipped
 from mdprotocol.app.workers import Workers
-from mdprotocol.assess import Measurements, tabulate
+from mdprotocol.assess import Measurements, tabulate, to_dataset
 from mdprotocol.contracts import Metric, Report, Reporter, RunRow
 from mdprotocol.errors import StoreError, asked_to_stop, told
 from mdprotocol.plan import Run, Study
@@ -77,6 +78,12 @@ def resolved(prepared: Prepared, folder: ResultsFolder) -> bytes:
     return dump(protocol.model_copy(update={"plugins": plugins})).encode()
 
 
+def keep_measurements(measurements: Measurements, study: Study, folder: ResultsFolder) -> None:
+    """Write measurements.nc, with what it was measured from and with."""
+    dataset = to_dataset(measurements, study).assign_attrs({MEASURED_FOR: measured_for(study)})
+    folder.write_dataset("measurements.nc", dataset)
+
+
 def conclude(
     study: Study,
     registry: Registry,
@@ -94,6 +101,7 @@ def conclude(
         _completed(
             verdict,
             study.metrics,
+            registry,
             folder,
             excused(study, verdict, left_out),
             further.get(verdict.model, ""),
@@ -110,6 +118,7 @@ def conclude(
         provenance=read_provenance(folder),
         open_run=functools.partial(_open_run, folder, {run.id: run.identity for run in runs}),
         spread=workers.map if workers is not None and workers.stay else None,
+        metrics=study.metrics.values(),
     )
     written: dict[str, str] = {}
     found = [_written(reporter, content, folder, written) for reporter in reporters_of(protocol, registry)]
@@ -135,6 +144,7 @@ def _open_run(folder: ResultsFolder, identities: Mapping[str, str], run: str) ->
 def _completed(
     verdict: ModelVerdict,
     metrics: Mapping[str, Metric],
+    registry: Registry,
     folder: ResultsFolder,
     excused: Collection[str],
     further: str,
@@ -143,7 +153,7 @@ def _completed(
     """The verdict with the causes of its failures, and with what the results folder says beside the measurements."""
     count = len(excused)
     notes = [f"{count} runs were not run: the verdict could no longer change"] if count else []
-    causes = causes_of(verdict, metrics, folder)
+    causes = causes_of(verdict, metrics, folder, registry)
     missing = verdict.runs_missing - count
     if missing > 0 and verdict.decision is Decision.APPROVED:
         reason = f"{missing} planned run{'s are' if missing > 1 else ' is'} missing"

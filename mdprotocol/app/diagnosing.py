@@ -9,8 +9,8 @@ from typing import Any
 
 from mdprotocol.app.sources import Prepared
 from mdprotocol.app.workers import Workers
-from mdprotocol.assess.diagnose import NO_PHYSICS, OF_ITS_OWN, PROBES, against_reference, diagnose, rows_of
-from mdprotocol.contracts import Metric, ProbeMetric, TaskFailure
+from mdprotocol.assess.diagnose import against_reference, diagnose, in_order, rows_of, without_physics
+from mdprotocol.contracts import Component, Metric, ProbeMetric, TaskFailure
 from mdprotocol.engine import tasks
 from mdprotocol.engine.events import ProbeFinished
 from mdprotocol.errors import StoreError
@@ -18,6 +18,7 @@ from mdprotocol.plan import Plan
 from mdprotocol.plan.followup import FollowUp, Rerun
 from mdprotocol.plan.metrics import split_quantity
 from mdprotocol.plan.types import Run
+from mdprotocol.protocol.typed import without_options
 from mdprotocol.registry import Registry
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import CriterionResult, Diagnosis, Level, ModelVerdict, Outcome
@@ -46,7 +47,9 @@ def follow_up(
             on_event(ProbeFinished(f"{wanted[place].model} diagnosis", problem=str(result)))
 
 
-def causes_of(verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: ResultsFolder) -> list[Diagnosis]:
+def causes_of(
+    verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: ResultsFolder, registry: Registry
+) -> list[Diagnosis]:
     """Causes of a verdict's failed criteria, from the follow-up stored with these very runs."""
     path = f"diagnosis/{verdict.model}.nc"
     subject = _stored(folder, path)
@@ -58,7 +61,7 @@ def causes_of(verdict: ModelVerdict, metrics: Mapping[str, Metric], folder: Resu
         rows = rows_of(folder.load(path))
     except (StoreError, KeyError, ValueError, TypeError, RecursionError):  # not one of ours
         return []
-    return list(diagnose(verdict, metrics, rows))
+    return list(diagnose(verdict, metrics, rows, list(_probes(metrics, registry).values())))
 
 
 def _stored(folder: ResultsFolder, path: str) -> str:
@@ -76,7 +79,7 @@ def followed(verdict: ModelVerdict, metrics: Mapping[str, Metric]) -> list[Crite
         for result in verdict.criteria
         if result.outcome is Outcome.FAIL
         and (metric := metrics.get(split_quantity(result.quantity)[0])) is not None
-        and metric.type not in NO_PHYSICS
+        and not without_physics(metric)
     ]
     return sorted(found, key=lambda result: WEIGHT.index(result.level))
 
@@ -118,29 +121,35 @@ def _task(
         subject=json.dumps(subject, sort_keys=True),
         seconds=min(seconds, NICE_SECONDS) if quick else seconds,
         quick=quick,
-        done=_done(plan, verdict.model, folder),
+        done=_done(plan, verdict.model, probes, folder),
     )
 
 
-def _done(plan: Plan, model: str, folder: ResultsFolder) -> dict[tuple[str, str], str]:
+def _done(
+    plan: Plan, model: str, probes: Mapping[str, ProbeMetric], folder: ResultsFolder
+) -> dict[tuple[str, str], str]:
     """Paths of the model's finished probes by system and type of the metric: those need not be done again."""
     return {
         (probe.system, probe.component.type): probe.path
         for probe in plan.study.probes_of(model)
-        if probe.component.type in PROBES and folder.identity(probe.path) == probe.identity
+        if probe.component.type in probes and folder.identity(probe.path) == probe.identity
     }
 
 
 def _probes(metrics: Mapping[str, Metric], registry: Registry) -> dict[str, ProbeMetric]:
-    """Probes by type: with the protocol's own options where it has them, else as they are by default."""
-    found: dict[str, ProbeMetric] = {}
-    for name in PROBES:
-        own = next((m for m in metrics.values() if m.type == name), None)
-        entry = registry.entries["metrics"].get(name)
-        metric = own or (entry.component(type=name) if entry else None)
-        if isinstance(metric, ProbeMetric):
-            found[name] = metric
-    return found
+    """Probes with signs, by type: with the protocol's own options where it has them, else as they are by default.
+
+    A follow-up has neither a reference nor the protocol's dynamics, so a probe that needs one of them is left out.
+    """
+    classes = (cls for cls in registry.classes("metrics") if _follows_up(cls) and without_options(cls))
+    default = {cls.type_name(): cls(type=cls.type_name()) for cls in classes}
+    own = {metric.type: metric for metric in reversed(list(metrics.values())) if _follows_up(type(metric))}
+    probes = [probe for probe in (default | own).values() if isinstance(probe, ProbeMetric)]
+    return {probe.type: probe for probe in in_order(probes)}
+
+
+def _follows_up(cls: type[Component]) -> bool:
+    return issubclass(cls, ProbeMetric) and bool(cls.signs) and not (cls.needs_reference or cls.needs_dynamics)
 
 
 def _systems(result: CriterionResult, runs: Mapping[str, Run]) -> Iterator[str]:
@@ -161,7 +170,7 @@ def _reruns(
     found: dict[str, dict[str, CriterionResult]] = {}
     for result in failed:
         metric = metrics[split_quantity(result.quantity)[0]]
-        if not isinstance(metric, ProbeMetric) and not against_reference(metric) and metric.type not in OF_ITS_OWN:
+        if not isinstance(metric, ProbeMetric) and not against_reference(metric) and not metric.signs:
             worst = _worst_run(result)
             if worst in runs:
                 found.setdefault(worst, {})[result.name] = result

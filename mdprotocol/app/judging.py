@@ -9,9 +9,10 @@ from typing import Any
 
 from mdprotocol.app import planned
 from mdprotocol.app.additions import adopted
-from mdprotocol.app.concluding import MEASURED_FOR, Finished, conclude, resolved
+from mdprotocol.app.concluding import MEASURED_FOR, Finished, conclude, keep_measurements, resolved
+from mdprotocol.app.planned import measured_for
 from mdprotocol.app.sources import Prepared, Source, existing, prepare
-from mdprotocol.assess import Measurements, compare_results, judge_models, measure
+from mdprotocol.assess import Measurements, compare_results, from_dataset, judge_models, measure
 from mdprotocol.errors import UsageError
 from mdprotocol.plan import Study, make_study
 from mdprotocol.plan.findings import Findings
@@ -34,13 +35,13 @@ def report(results: Path, source: Source) -> Finished:
     if not stored.folder.exists("measurements.nc"):
         return _judged(stored)
     dataset = stored.folder.load("measurements.nc")
-    if dataset.attrs.get(MEASURED_FOR) != stored.measured_for:  # of other data, or other metrics
+    if dataset.attrs.get(MEASURED_FOR) != measured_for(stored.study):  # of other data, or other metrics
         return _judged(stored)
     if any(
         stored.folder.identity(item.path) != item.identity for item in stored.study.items
     ):  # what was measured is not there
         return _judged(stored)
-    return _concluded(stored, Measurements.stored(dataset))
+    return _concluded(stored, from_dataset(dataset))
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,6 @@ class _Stored:
     prepared: Prepared
     folder: ResultsFolder
     study: Study
-
-    @property
-    def measured_for(self) -> str:
-        return planned.measured_for(self.study)
 
 
 def _stored(results: Path, source: Source) -> _Stored:
@@ -75,9 +72,8 @@ def _stored(results: Path, source: Source) -> _Stored:
 def _judged(stored: _Stored) -> Finished:
     folder = stored.folder
     measurements = measure(stored.study, folder)
-    measurements.dataset.attrs[MEASURED_FOR] = stored.measured_for
     folder.write_bytes("protocol.yaml", resolved(stored.prepared, folder))
-    folder.write_dataset("measurements.nc", measurements.dataset)
+    keep_measurements(measurements, stored.study, folder)
     return _concluded(stored, measurements)
 
 

@@ -11,17 +11,17 @@ from typing import Any
 
 from mdprotocol.app.additions import UntilDecided, Wanted, adopted, extended, looks_made, wanted, with_looks, within
 from mdprotocol.app.checking import plan_of
-from mdprotocol.app.concluding import MEASURED_FOR, Finished, conclude, resolved
+from mdprotocol.app.concluding import Finished, conclude, keep_measurements, resolved
 from mdprotocol.app.diagnosing import follow_up
 from mdprotocol.app.planned import FILE as PLAN
-from mdprotocol.app.planned import as_known, foreign, listed, measured_for, read_planned, write_planned
+from mdprotocol.app.planned import as_known, foreign, listed, read_planned, write_planned
 from mdprotocol.app.resuming import forget_problems, keep_problem, pending
 from mdprotocol.app.reusing import REUSED, donors, reuse, strike_off
 from mdprotocol.app.sources import Prepared, Source, prepare
 from mdprotocol.app.stopping import none_skipped, simulate_while_open
 from mdprotocol.app.workers import Workers
 from mdprotocol.assess import Measurements, judge_models, measure
-from mdprotocol.assess.measuring import Found, Part, measure_part
+from mdprotocol.assess.measuring import Part, measure_part
 from mdprotocol.contracts import TaskFailure
 from mdprotocol.engine import tasks
 from mdprotocol.engine.events import Notice, TaskFailed
@@ -109,8 +109,7 @@ def _run(
         looks = _Looks(prepared, plan, folder, others, workers, command, on_event, options)
         measurements, verdicts = looks.run()
         study = looks.plan.study
-        measurements.dataset.attrs[MEASURED_FOR] = measured_for(study)
-        folder.write_dataset("measurements.nc", measurements.dataset)
+        keep_measurements(measurements, study, folder)
         if options.diagnosis:
             follow_up(prepared, looks.plan, verdicts, folder, workers, on_event)
         return conclude(study, prepared.registry, measurements, verdicts, folder, looks.executed, workers)
@@ -167,7 +166,7 @@ class _Looks:
             self.plan = plan_of(self.prepared)
             look += 1
 
-    def _spread(self, parts: Sequence[Part]) -> Iterable[Sequence[Found]]:
+    def _spread(self, parts: Sequence[Part]) -> Iterable[Measurements]:
         return self.workers.map(measure_part, parts)
 
     def _compute(self) -> None:

@@ -16,15 +16,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mdprotocol.app.running import EventHandler
 from mdprotocol.app.sources import Prepared, Source, prepare
 from mdprotocol.app.trials import Job, carry_out, code_of_all
 from mdprotocol.app.workers import Workers
-from mdprotocol.assess.selftest import Broken, Planted, Power, Seen, Trial, false_alarms, see
-from mdprotocol.contracts import TaskFailure, attempt
+from mdprotocol.assess.selftest import Broken, Power, Seen, Trial, expected_of, false_alarms, see
+from mdprotocol.contracts import Fault, Metric, TaskFailure, attempt
 from mdprotocol.errors import UsageError
+from mdprotocol.faults.catalogue import chosen
+from mdprotocol.faults.planting import plant
 from mdprotocol.plan import Plan, make_plan
 from mdprotocol.plan.covering import covering
 from mdprotocol.plan.identity import hashed
@@ -34,9 +36,6 @@ from mdprotocol.protocol.timesteps import expanded
 from mdprotocol.report.selftest import render_selftest
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import Level
-
-if TYPE_CHECKING:
-    from mdprotocol.faults import Change, Fault
 
 TRIALS = "trials"
 """Folder of trials."""
@@ -82,12 +81,12 @@ def selftest(
         sizes: also look for the smallest size of each fault that is caught.
         oracle: also plant them in an analytic model that is sound by construction, on the systems that it can hold.
     """
-    from mdprotocol.faults import ORACLE, chosen  # imports torch
+    from mdprotocol.faults.oracle import NAME as ORACLE  # imports torch
 
     started = time.time()
     prepared = smaller(source)
     protocol = prepared.protocol
-    planted = chosen(faults, dict(protocol.selftest.sizes))
+    planted = chosen(prepared.registry, faults, protocol.selftest.sizes)
     repetitions = protocol.selftest.sound if sound is None else sound
     folder = ResultsFolder(output or Path("results") / protocol.name / "selftest")
     with folder.locked(), Workers(protocol, prepared.registry, on_event) as workers:
@@ -164,7 +163,8 @@ class _Bench:
     def __init__(self, prepared: Prepared, trials: Path, workers: Workers) -> None:
         self._prepared, self._trials, self._workers = prepared, trials, workers
         self._code = code_of_all(prepared.registry)
-        self._registered = [cls.type_name() for cls in prepared.registry.classes("metrics")]
+        metrics = [entry.component for entry in prepared.registry.entries["metrics"].values()]
+        self._tests = {cls.type_name(): cls.tests for cls in metrics if issubclass(cls, Metric)}
 
     def power(self, model: str, faults: Sequence[Fault], repetitions: int, sizes: bool) -> Power:
         """All trials with one model."""
@@ -187,7 +187,7 @@ class _Bench:
         if model in protocol.models:
             alone = protocol.model_copy(update={"models": {model: protocol.models[model]}})
             return covering(alone, self._prepared.registry)
-        from mdprotocol.faults import oracle_protocol
+        from mdprotocol.faults.oracle import oracle_protocol
 
         built = {name: source.build(name, self._prepared.base) for name, source in protocol.systems.items()}
         found = oracle_protocol(protocol, built)
@@ -203,7 +203,7 @@ class _Bench:
         """What the protocol makes of each fault, in their order."""
 
         def job(fault: Fault) -> Job:
-            return self._job(protocol, fault.label, fault.planned(plan), fault.change(), first.folder)
+            return self._job(protocol, fault.label, plant(fault, plan), fault, first.folder)
 
         made = [attempt(functools.partial(job, fault)) for fault in faults]
         ends: dict[int, Any] = {place: one for place, one in enumerate(made) if isinstance(one, TaskFailure)}
@@ -216,9 +216,10 @@ class _Bench:
     def _ended(
         self, protocol: Protocol, fault: Fault, baseline: Trial, end: Trial | TaskFailure | Sequence[TaskFailure]
     ) -> Seen | Broken:
+        planted = expected_of(fault, self._tests)
         if isinstance(end, Trial):
-            return see(protocol, facts(fault), baseline, end, self._registered)
-        return Broken.of(facts(fault), [end] if isinstance(end, TaskFailure) else end)
+            return see(protocol, planted, baseline, end, self._tests)
+        return Broken.of(planted, [end] if isinstance(end, TaskFailure) else end)
 
     def _smallest(
         self,
@@ -230,18 +231,18 @@ class _Bench:
         found: Sequence[Seen | Broken],
     ) -> list[Seen | Broken]:
         """With the smallest size down to which every size tried was caught, where the listed one was."""
-        wanted = [f for f, one in zip(faults, found, strict=True) if f.scalable and _caught(one)]
-        tried = [replace(f, size=f.size * share) for f in wanted for share in SHARES if f.size is not None]
+        wanted = [f for f, one in zip(faults, found, strict=True) if f.sized and f.sized.scalable and _caught(one)]
+        tried = [f.of_size(f.size * share) for f in wanted for share in SHARES if f.size is not None]
         smaller = self._faults(protocol, plan, tried, first, baseline)
         caught = {(one.fault.name, one.fault.size): _caught(one) for one in smaller}
         least: dict[str, float] = {}
         for fault in wanted:
             assert fault.size is not None
-            least[fault.name] = fault.size
+            least[fault.type] = fault.size
             for share in SHARES:
-                if not caught[(fault.name, fault.size * share)]:
+                if not caught[(fault.type, fault.size * share)]:
                     break
-                least[fault.name] = fault.size * share
+                least[fault.type] = fault.size * share
         seen = [replace(one, smallest=least.get(one.fault.name)) if isinstance(one, Seen) else one for one in found]
         return [*seen, *(one for one in smaller if isinstance(one, Broken))]
 
@@ -257,18 +258,13 @@ class _Bench:
         return self._job(other, f"{model}: without a fault, seed {other.seed}", self._plan(other))
 
     def _job(
-        self, protocol: Protocol, name: str, plan: Plan, change: Change | None = None, donor: Path | None = None
+        self, protocol: Protocol, name: str, plan: Plan, fault: Fault | None = None, donor: Path | None = None
     ) -> Job:
         """The job, in a folder named by all that determines its end: what is found there is its own."""
         runs, probes = ([(item.id, item.identity) for item in items] for items in (plan.runs, plan.probes))
         folder = self._trials / hashed([name, runs, probes, dump(protocol), self._code])[:16]
-        return Job(name, plan, folder, change, donor)
+        return Job(name, plan, folder, fault, donor)
 
 
 def _caught(one: Seen | Broken) -> bool:
     return isinstance(one, Seen) and one.caught
-
-
-def facts(fault: Fault) -> Planted:
-    """A fault in words and numbers."""
-    return Planted(fault.name, fault.what, fault.size, fault.units, fault.seen_by)

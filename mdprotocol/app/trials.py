@@ -14,14 +14,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mdprotocol.app.resuming import pending
 from mdprotocol.assess import judge_models, measure
 from mdprotocol.assess.selftest import Trial
-from mdprotocol.contracts import TaskFailure, attempt
+from mdprotocol.contracts import Fault, TaskFailure, attempt
 from mdprotocol.engine import events, tasks
 from mdprotocol.errors import REFUSALS, StoreError
+from mdprotocol.faults.spoiling import spoil
 from mdprotocol.modules import code_of, sha256
 from mdprotocol.plan import Plan, Probe, Run, total_steps
 from mdprotocol.plan.identity import LOCAL, hashed
@@ -29,9 +30,6 @@ from mdprotocol.plan.types import Batch, ProbeBatch
 from mdprotocol.registry import Registry
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import Outcome
-
-if TYPE_CHECKING:
-    from mdprotocol.faults import Change
 
 TRIAL, SPOILED = "trial.json", "spoiled.json"
 """In the folder of a trial: what it found, and a mark that its files are about to be changed by its fault."""
@@ -44,7 +42,7 @@ class Job:
     name: str
     plan: Plan
     folder: Path
-    change: Change | None = None
+    fault: Fault | None = None
     donor: Path | None = None
     """Folder of a trial whose files may be taken over."""
     keep: bool = False
@@ -70,9 +68,9 @@ def carry_out(job: Job, emit: Callable[[Any], None]) -> Trial | tuple[TaskFailur
     if errors:
         emit(events.BatchFinished(job.name, len(job.plan.runs), 0, time.monotonic() - started))
         return errors
-    if job.change is not None:
+    if job.fault is not None:
         folder.write_json(SPOILED, {})
-        job.change.spoil(job.plan, folder)
+        spoil(job.fault, job.plan, folder)
     (verdict,) = judge_models(job.plan.study, measure(job.plan.study, folder))
     trial = Trial.of(job.name, verdict)
     folder.write_json(TRIAL, dataclasses.asdict(trial))
@@ -102,7 +100,7 @@ def _simulate(job: Job, folder: ResultsFolder) -> Iterator[TaskFailure]:
     work: list[Batch | ProbeBatch] = [*probes, *batches]
     for task in work:
         ended = attempt(functools.partial(tasks.compute, (task, folder.root), _quiet))
-        if job.change is None:
+        if job.fault is None:
             if isinstance(ended, TaskFailure):
                 raise ended.exception()
         elif isinstance(ended, TaskFailure):

@@ -7,13 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from mdprotocol.assess.measurements import Measurements
-from mdprotocol.assess.places import Coordinate, Extra, Place, Reading
+from mdprotocol.assess.measurements import Extra, Measurements, Reading
 from mdprotocol.assess.statistics import Estimate, extremes, pool, unknown, without_scatter
-from mdprotocol.contracts import Quantity
+from mdprotocol.contracts import Pool, Quantity
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.plan.conditions import CriterionCondition, Member, Unplanned
-from mdprotocol.plan.types import Condition
+from mdprotocol.plan.types import Condition, Coordinate, Run
 from mdprotocol.verdicts import Measurement
 
 Kind = tuple[str, str, str | None]
@@ -38,6 +37,15 @@ class Cell:
     @property
     def samples(self) -> tuple[float, ...]:
         return tuple(value for _, value, _ in self.readings if value is not None)
+
+    @property
+    def starts(self) -> tuple[tuple[float, ...], ...]:
+        """Samples by where they started from: runs with equal seeds share it, and the noise that they meet."""
+        found: dict[int | str, list[float]] = {}
+        for member, value, _ in self.readings:
+            if value is not None:
+                found.setdefault(member.seed if isinstance(member, Run) else member.id, []).append(value)
+        return tuple(map(tuple, found.values()))
 
     @property
     def reason(self) -> str:
@@ -79,31 +87,19 @@ def cells(quantity: str, conditions: Sequence[CriterionCondition], measurements:
         kinds = {_kind(member) for member, reading in members if not reading.reason}
         extras = [extra for extra, of in known.items() if kinds & of] or [()]
         for extra in extras:
-            cell = _cell(dict(condition.where), extra, members, known.get(extra, set()))
-            found.append(replace(cell, labels=_labels(quantity, cell, measurements)))
+            found.append(_cell(dict(condition.where), extra, members, known.get(extra, set())))
     return found
 
 
 def _reading(quantity: str, member: Member, measurements: Measurements) -> Reading:
     if isinstance(member, Unplanned):
         return Reading({}, UNPLANNED)
-    return measurements.reading(quantity, Place.of(member))
+    return measurements.reading(quantity, member.id)
 
 
 def _kind(member: Member) -> Kind:
     """What decides which points of a metric's own dims a run has: its atoms, and how long it is."""
     return member.model, member.condition.system, member.condition.simulation
-
-
-def _labels(quantity: str, cell: Cell, measurements: Measurements) -> int | None:
-    """Labels behind the values of a cell."""
-    counts = [
-        measurements.labels(quantity, Place.of(member))
-        for member, value, _ in cell.readings
-        if value is not None and not isinstance(member, Unplanned)
-    ]
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
 
 
 def _cell(
@@ -112,14 +108,16 @@ def _cell(
     readings: Sequence[tuple[Member, Reading]],
     known: set[Kind],
 ) -> Cell:
-    members = []
+    members, labels = [], list[int]()
     for member, reading in readings:
         value = reading.values.get(extra)
         if value is None and not reading.reason and _kind(member) not in known:
             continue
+        if value is not None and reading.labels is not None:
+            labels.append(reading.labels)
         point = ", ".join(f"{dim} {value}" for dim, value in extra)
         members.append((member, value, reading.reason or f"no value at {point}" if value is None else ""))
-    return Cell(where | dict(extra), tuple(members))
+    return Cell(where | dict(extra), tuple(members), sum(labels) if labels else None)
 
 
 @dataclass(frozen=True)
@@ -136,6 +134,11 @@ class Pooled:
         if confidence not in self._known:
             self._known[confidence] = _estimate(self.quantity, self.cell, confidence)
         return self._known[confidence]
+
+    @property
+    def independent(self) -> tuple[float, ...]:
+        """Its independent samples."""
+        return independent(self.quantity.pool, self.cell)
 
     @property
     def scatterless(self) -> bool:
@@ -168,10 +171,26 @@ def _scatterless(quantity: Quantity, cell: Cell) -> bool:
 
 def _estimate(quantity: Quantity, cell: Cell, confidence: float) -> Estimate:
     """Its samples pooled; replicas without scatter leave the interval unknown, whatever the conditions' differences."""
-    known = pool(
-        cell.samples, quantity.pool, confidence, positive=quantity.positive, deterministic=quantity.deterministic
-    )
-    return unknown(known.value) if _scatterless(quantity, cell) else known
+
+    def pooled_from(samples: Sequence[float]) -> Estimate:
+        return pool(
+            samples, quantity.pool, confidence, positive=quantity.positive, deterministic=quantity.deterministic
+        )
+
+    if _scatterless(quantity, cell):
+        return unknown(pooled_from(cell.samples).value)
+    if quantity.pool == "proportion" and len(cell.starts) < len(cell.samples):
+        low, high = (pooled_from([one(start) for start in cell.starts]) for one in (min, max))
+        return replace(pooled_from(cell.samples), low=low.low, high=high.high)
+    return pooled_from(independent(quantity.pool, cell))
+
+
+def independent(how: Pool, cell: Cell) -> tuple[float, ...]:
+    """Samples that are independent of each other: runs from one start are one, by their mean (of squares, for `rms`)."""
+    if how not in ("mean", "rms") or len(cell.starts) == len(cell.samples):
+        return cell.samples
+    power = 2 if how == "rms" else 1
+    return tuple((math.fsum(x**power for x in start) / len(start)) ** (1 / power) for start in cell.starts)
 
 
 def pooled(name: str, quantity: Quantity, cell: Cell, confidence: float) -> Pooled:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from mdprotocol.assess.measurements import Measurements
+from mdprotocol.assess.measurements_file import from_dataset
 from mdprotocol.assess.statistics import EXACT, identical
 from mdprotocol.contracts import Pool, Quantity
 from mdprotocol.errors import StoreError
@@ -85,7 +85,7 @@ def _verdict(folder: ResultsFolder) -> list[_Model]:
 
 
 def _quantities(folder: ResultsFolder) -> dict[str, Quantity]:
-    return Measurements.stored(folder.load("measurements.nc")).quantities
+    return dict(from_dataset(folder.load("measurements.nc")).quantities)
 
 
 def _pairs(a: Sequence[_Model], b: Sequence[_Model]) -> list[tuple[_Model, _Model]]:

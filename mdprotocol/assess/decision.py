@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mdprotocol.assess.failed_runs import FailedRuns
+from mdprotocol.assess.failed_runs import Failures
 from mdprotocol.protocol.schema import RecommendedUse
 from mdprotocol.verdicts import CriterionResult, Decision, Level, Outcome, Recommendation
 
@@ -16,7 +16,7 @@ PROBLEMS = (
 
 
 def decide(
-    results: Sequence[CriterionResult], failed: FailedRuns, itself: Sequence[str] = (), alone: Sequence[str] = ()
+    results: Sequence[CriterionResult], failed: Failures, itself: Sequence[str] = (), alone: Sequence[str] = ()
 ) -> tuple[Decision, list[str]]:
     """The decision and its reasons, in sentences; failed runs that the protocol tolerates are the first.
 
@@ -54,7 +54,7 @@ def _sentences(must: Sequence[CriterionResult]) -> list[str]:
 def recommend(
     uses: Sequence[RecommendedUse],
     results: Sequence[CriterionResult],
-    failed: FailedRuns,
+    failed: Failures,
     itself: Sequence[str] = (),
     refused: str = "",
 ) -> list[Recommendation]:
@@ -72,7 +72,7 @@ def recommend(
 
 
 def _recommendation(
-    use: RecommendedUse, results: Sequence[CriterionResult], failed: FailedRuns, itself: Sequence[str], refused: str
+    use: RecommendedUse, results: Sequence[CriterionResult], failed: Failures, itself: Sequence[str], refused: str
 ) -> Recommendation:
     needed = _named(use.requires, results)
     absent = [name for name in itself if name in use.requires or Level.MUST in use.requires]
@@ -85,7 +85,7 @@ def _recommendation(
     return Recommendation(use.use, bool(needed) and not (blocked or refused), tuple(blocked), use.text, reason=reason)
 
 
-def _warning(use: RecommendedUse, results: Sequence[CriterionResult], failed: FailedRuns) -> Recommendation:
+def _warning(use: RecommendedUse, results: Sequence[CriterionResult], failed: Failures) -> Recommendation:
     named = _named(use.if_failed, results)
     fell = failed.too_many([r.name for r in named])
     because = tuple(r.name for r in named if r.outcome is Outcome.FAIL or r.name in fell)
@@ -93,7 +93,7 @@ def _warning(use: RecommendedUse, results: Sequence[CriterionResult], failed: Fa
     return Recommendation(use.use, bool(because), text=use.text, warning=True, because=because, reason=reason)
 
 
-def _on_failed(names: Sequence[str], failed: FailedRuns) -> str:
+def _on_failed(names: Sequence[str], failed: Failures) -> str:
     if not names:
         return ""
     count = len(failed.among(names))

@@ -1,14 +1,15 @@
 """Diagnosis: what caused a failed criterion, by the numbers of its follow-up calculations (engine/followup). No torch.
 
-The rules, all of them. A fault of the potential is found where a probe's number passes the limit in `SIGNS`; it is named
-for every failed criterion that it can move:
+The rules, all of them. A property of the potential is found broken where a number of a metric passes the limit of one of
+its signs (`Metric.signs`); the failure is named for every failed criterion that it can move, as the property declares
+(`Property.moves`, `leaves`, `in_errors`). Those of the first-party probes:
 
     non-conservative forces   forces are not minus the gradient of the energy      dynamics, and errors to the reference
-    energy discontinuity      the energy jumps where nothing does                  dynamics
+    memory                    the same place gives another answer later            dynamics, and errors to the reference
     broken symmetry           turning, moving or renaming atoms changes forces     errors to the reference, and dynamics
                               or energy                                            but for the conservation of energy
+    energy discontinuity      the energy jumps where nothing does                  dynamics
     a hole in the potential   atoms that come near each other find no wall         runs that end early
-    memory                    the same place gives another answer later            dynamics, and errors to the reference
 
 A failed criterion on trajectories is then looked at in the failing run once more, from the same start, if that breaks the
 bound again (or ends early again):
@@ -30,93 +31,14 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from mdprotocol.contracts import ComparisonMetric, Metric, ProbeMetric
+from mdprotocol.contracts import PROPERTIES, ComparisonMetric, Metric, ProbeMetric, Property, Sign, properties
 from mdprotocol.plan.followup import AS_RUN, DOUBLE, HALF_STEP, PROBE, TRIPPED
 from mdprotocol.plan.metrics import needs_labels, split_quantity
 from mdprotocol.verdicts import CriterionResult, Diagnosis, ModelVerdict, Outcome
 
-NON_CONSERVATIVE = "non-conservative forces"
-DISCONTINUITY = "energy discontinuity"
-BROKEN_SYMMETRY = "broken symmetry"
-HOLE = "a hole in the potential"
-MEMORY = "memory of earlier calls"
-INTEGRATION = "integration: the time step is too long"
-PRECISION = "precision: rounding of the model's numbers"
-WRONG_PHYSICS = "wrong physics: the potential differs from the reference"
 OWN_PHYSICS = "the physics of the potential itself"
 
 FALLEN = 0.4
-
-
-@dataclass(frozen=True)
-class Sign:
-    """A number of a probe that betrays a fault.
-
-    Attributes:
-        most: a sound potential stays below.
-        says: what it means, with the number in it.
-    """
-
-    quantity: str
-    most: float
-    cause: str
-    says: str
-
-
-SIGNS = (
-    Sign(
-        "force_consistency.relative",
-        0.003,
-        NON_CONSERVATIVE,
-        "forces and the energy's slope differ by {:.2g} of their size",
-    ),
-    Sign("force_consistency.loop_work", 2.0, NON_CONSERVATIVE, "forces do {:.2g} meV of work round a closed path"),
-    Sign(
-        "force_consistency.repeatability",
-        1e-3,
-        MEMORY,
-        "the same geometry asked again has forces that differ by {:.2g} eV/Å",
-    ),
-    Sign("force_consistency.energy_repeatability", 0.1, MEMORY, "the same geometry asked again differs by {:.2g} meV"),
-    Sign("symmetry.rotation_energy", 1.0, BROKEN_SYMMETRY, "rotation changes the energy by up to {:.2g} meV"),
-    Sign("symmetry.rotation_force", 0.005, BROKEN_SYMMETRY, "rotation changes forces by up to {:.2g} eV/Å"),
-    Sign("symmetry.reflection_energy", 1.0, BROKEN_SYMMETRY, "reflection changes the energy by up to {:.2g} meV"),
-    Sign("symmetry.reflection_force", 0.005, BROKEN_SYMMETRY, "reflection changes forces by up to {:.2g} eV/Å"),
-    Sign("symmetry.translation_energy", 1.0, BROKEN_SYMMETRY, "translation changes the energy by up to {:.2g} meV"),
-    Sign("symmetry.translation_force", 0.005, BROKEN_SYMMETRY, "translation changes forces by up to {:.2g} eV/Å"),
-    Sign(
-        "symmetry.permutation_energy",
-        1.0,
-        BROKEN_SYMMETRY,
-        "another order of the atoms changes the energy by {:.2g} meV",
-    ),
-    Sign(
-        "symmetry.permutation_force", 0.005, BROKEN_SYMMETRY, "another order of the atoms changes forces by {:.2g} eV/Å"
-    ),
-    Sign("smoothness.energy_jump", 1.0, DISCONTINUITY, "the energy jumps by {:.2g} meV along a smooth path"),
-    Sign(
-        "smoothness.cutoff_jump",
-        1.0,
-        DISCONTINUITY,
-        "it jumps at the cutoff, by {:.2g} meV while two copies are pulled apart",
-    ),
-    Sign(
-        "short_range_wall.holes", 0.5, HOLE, "at {:.0f} places atoms that are pressed together attract instead of repel"
-    ),
-)
-"""Limits lie well above what float32 models and iterative references show, and well below what moves a criterion."""
-
-PROBES = ("symmetry", "smoothness", "short_range_wall", "force_consistency")
-"""Metrics (by their type) that a follow-up runs, in this order."""
-OF_ITS_OWN = {
-    "force_consistency": (NON_CONSERVATIVE, MEMORY),
-    "symmetry": (BROKEN_SYMMETRY,),
-    "smoothness": (DISCONTINUITY,),
-    "short_range_wall": (HOLE,),
-}
-"""Metrics that measure a fault itself."""
-ENERGY_METRICS = ("energy_drift", "energy_fluctuation", "timestep_convergence", "reversibility")
-NO_PHYSICS = ("inference_time", "resources", "kernel_error", "masses")
 
 
 @dataclass(frozen=True)
@@ -141,43 +63,75 @@ def rows_of(table: xr.Dataset) -> list[Row]:
     ]
 
 
-def diagnose(verdict: ModelVerdict, metrics: Mapping[str, Metric], rows: Sequence[Row]) -> Iterator[Diagnosis]:
-    """The causes of every failed criterion of a model that was followed up."""
-    faults = dict(_faults(rows))
+def without_physics(metric: Metric) -> bool:
+    """Whether all that it tests is a matter of cost or records, for which no cause is looked for in the model's physics."""
+    return bool(metric.tests) and not any(tested.physics for tested in metric.tests)
+
+
+def recognising(metrics: Sequence[Metric]) -> tuple[tuple[str, Sign], ...]:
+    """Every sign of these metrics with its `type.quantity`, in the order in which causes are named."""
+    found = [(f"{metric.type}.{sign.quantity}", sign) for metric in metrics for sign in metric.signs]
+    return tuple(sorted(found, key=lambda item: _place(item[1].breaks)))
+
+
+def _place(broken: Property) -> int:
+    """Place in the first-party list; those of other plugins follow it."""
+    return PROPERTIES.index(broken) if broken in PROPERTIES else len(PROPERTIES)
+
+
+def in_order(probes: Sequence[ProbeMetric]) -> list[ProbeMetric]:
+    """Probes as a follow-up runs them: those that look for one property first (they are quick), by the list of causes."""
+
+    def rank(probe: ProbeMetric) -> tuple[int, int]:
+        broken = {sign.breaks for sign in probe.signs}
+        return len(broken), min(map(_place, broken))
+
+    return sorted(probes, key=rank)
+
+
+def diagnose(
+    verdict: ModelVerdict, metrics: Mapping[str, Metric], rows: Sequence[Row], probes: Sequence[ProbeMetric]
+) -> Iterator[Diagnosis]:
+    """The causes of every failed criterion of a model that was followed up.
+
+    Args:
+        probes: those that the follow-up may have run.
+    """
+    broken = dict(_broken(rows, recognising(probes)))
     for result in verdict.criteria:
         metric = metrics.get(split_quantity(result.quantity)[0])
         if result.outcome is Outcome.FAIL and metric is not None and rows:
-            for cause, evidence in _causes(result, metric, faults, rows):
+            for cause, evidence in _causes(result, metric, broken, rows):
                 yield Diagnosis(result.name, cause, evidence)
 
 
-def _faults(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
-    """Faults of the potential, each with all of its evidence."""
-    found: dict[str, list[str]] = {}
-    for sign in SIGNS:
-        bad = [row for row in rows if row.what == PROBE and row.quantity == sign.quantity and row.value > sign.most]
+def _broken(rows: Sequence[Row], signs: Sequence[tuple[str, Sign]]) -> Iterator[tuple[Property, str]]:
+    """Broken properties of the potential, each with all of its evidence."""
+    found: dict[Property, list[str]] = {}
+    for quantity, sign in signs:
+        bad = [row for row in rows if row.what == PROBE and row.quantity == quantity and row.value > sign.most]
         if bad:
             worst = max(bad, key=lambda row: row.value)
-            found.setdefault(sign.cause, []).append(f"{sign.says.format(worst.value)} ({worst.system})")
-    yield from ((cause, "; ".join(texts)) for cause, texts in found.items())
+            found.setdefault(sign.breaks, []).append(f"{sign.says.format(worst.value)} ({worst.system})")
+    yield from ((broken, "; ".join(texts)) for broken, texts in found.items())
 
 
 def _causes(
-    result: CriterionResult, metric: Metric, faults: Mapping[str, str], rows: Sequence[Row]
+    result: CriterionResult, metric: Metric, broken: Mapping[Property, str], rows: Sequence[Row]
 ) -> Iterator[tuple[str, str]]:
-    if metric.type in NO_PHYSICS:
+    if without_physics(metric):
         return
-    if metric.type in OF_ITS_OWN:
-        named = [cause for cause in OF_ITS_OWN[metric.type] if cause in faults]
-        yield from ((cause, faults[cause]) for cause in named)
+    if metric.signs:
+        own = dict.fromkeys(sign.breaks for sign in metric.signs)
+        yield from ((one.failure(), broken[one]) for one in own if one in broken)
         return
-    found = [(cause, text) for cause, text in faults.items() if _can_move(cause, metric)]
+    found = [(one.failure(), text) for one, text in broken.items() if can_move(one, metric)]
     yield from found
     if against_reference(metric):
         if not found:
-            yield WRONG_PHYSICS, _nothing_found(rows)
+            yield properties.LANDSCAPE.failure(), _nothing_found(rows)
         return
-    yield from _by_dynamics(result, rows, known=bool(found))
+    yield from _by_dynamics(result, metric, rows, known=bool(found))
 
 
 def against_reference(metric: Metric) -> bool:
@@ -186,32 +140,36 @@ def against_reference(metric: Metric) -> bool:
     return probes or isinstance(metric, ComparisonMetric) or needs_labels(metric)
 
 
-def _can_move(cause: str, metric: Metric) -> bool:
+def can_move(broken: Property, metric: Metric) -> bool:
+    """Whether a broken property of the potential can be why a criterion on this metric failed."""
     if against_reference(metric):
-        return cause in (NON_CONSERVATIVE, BROKEN_SYMMETRY, MEMORY)
-    if cause == HOLE:
-        return metric.type == "stability"
-    return not (cause == BROKEN_SYMMETRY and metric.type in ENERGY_METRICS)
+        return broken.in_errors
+    names = {tested.name for tested in metric.tests}
+    if broken.moves is not None:
+        return bool(names & broken.moves)
+    return not names or not names <= broken.leaves
 
 
-def _by_dynamics(result: CriterionResult, rows: Sequence[Row], *, known: bool) -> Iterator[tuple[str, str]]:
+def _by_dynamics(
+    result: CriterionResult, metric: Metric, rows: Sequence[Row], *, known: bool
+) -> Iterator[tuple[str, str]]:
     """What the failing run says when it is run again.
 
     Args:
         known: a fault of the potential was found; a value that merely falls then proves nothing.
     """
     rows = [row for row in rows if result.name in row.criteria or row.what == PROBE]
-    quantity = TRIPPED if split_quantity(result.quantity)[0] == "stability" or _tripped(rows) else result.quantity
+    quantity = TRIPPED if properties.STABILITY in metric.tests or _tripped(rows) else result.quantity
     found = {row.what: row for row in rows if row.quantity == quantity}
     base = found.get(AS_RUN)
     if base is None or not _breaks(result, quantity, base.value):
         return
     fixed = False
-    for what, cause in ((HALF_STEP, INTEGRATION), (DOUBLE, PRECISION)):
+    for what, cured in ((HALF_STEP, properties.TIMESTEP), (DOUBLE, properties.PRECISION)):
         row = found.get(what)
         if row is not None and _fixes(result, quantity, base.value, row.value, known=known):
             fixed = True
-            yield cause, f"{_told(quantity, base)}; with {_in_words(what)} {_told(quantity, row)}"
+            yield cured.failure(), f"{_told(quantity, base)}; with {_in_words(what)} {_told(quantity, row)}"
     if not fixed and not known:
         tried = [_in_words(what) for what in (HALF_STEP, DOUBLE) if what in found]
         yield OWN_PHYSICS, f"{_told(quantity, base)}, and no less with {' or '.join(tried)}; {_nothing_found(rows)}"

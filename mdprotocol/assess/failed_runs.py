@@ -14,14 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mdprotocol.assess.measurements import Measurements
-from mdprotocol.assess.places import Place
 from mdprotocol.plan import Condition, Run, Study, select
 from mdprotocol.protocol.schema import Criterion
 from mdprotocol.verdicts import Level
 
 
 @dataclass(frozen=True)
-class FailedRuns:
+class Failures:
     """The runs that one model's criteria draw on, and those of them that failed.
 
     Attributes:
@@ -81,14 +80,14 @@ class FailedRuns:
         return f"{len(self.among(self.must))} of {count} runs that must criteria draw on failed"
 
 
-def failed_runs(study: Study, model: str, measurements: Measurements) -> FailedRuns:
+def failed_runs(study: Study, model: str, measurements: Measurements) -> Failures:
     """The failed runs of one model behind each criterion."""
     drawn, runs = runs_behind(study, model), study.runs_of(model)
-    failed = frozenset(run.id for run in runs if measurements.run_outcomes.get(Place.of(run)) == "failed")
+    failed = frozenset(run.id for run in runs if measurements.outcomes.get(run.id) == "failed")
     must = tuple(study.of_level(Level.MUST))
     conditions = {run.id: run.condition for run in runs}
     allowed = study.protocol.failed_runs
-    return FailedRuns(drawn, failed, conditions, must, allowed.max if allowed else 0, allowed.reason if allowed else "")
+    return Failures(drawn, failed, conditions, must, allowed.max if allowed else 0, allowed.reason if allowed else "")
 
 
 def runs_behind(study: Study, model: str) -> dict[str, tuple[str, ...]]:

@@ -43,7 +43,6 @@ from mdprotocol.assess.failed_runs import failed_runs
 from mdprotocol.assess.familywise import CellTest, Strictness, holm
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.notes import chance_note, dropped_criteria, installation_check, notes_of
-from mdprotocol.assess.places import Place
 from mdprotocol.contracts import Quantity
 from mdprotocol.plan import CriterionCondition, Run, Study, split_quantity
 from mdprotocol.plan.guards import blind_spots
@@ -65,7 +64,7 @@ def _judge_model(model: str, study: Study, measurements: Measurements) -> ModelV
     drafts = [_draft(name, model, study, measurements) for name in protocol.criteria if name not in dropped]
     levels = _levels(drafts)
     results = [_result(draft, levels[draft.name]) for draft in drafts]
-    outcomes = [measurements.run_outcomes.get(Place.of(run), "missing") for run in planned]
+    outcomes = [measurements.outcomes.get(run.id, "missing") for run in planned]
     failed = failed_runs(study, model, measurements)
     itself = [name for name in dropped if protocol.criteria[name].level is Level.MUST]
     decision, reasons = decide(results, failed, itself, judged_alone(study, model))

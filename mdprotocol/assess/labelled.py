@@ -33,13 +33,16 @@ class LabelCount:
     problem: str = ""
 
 
+NO_LABELS = LabelCount()
+
+
 def count_labels(run: Run, dataset: xr.Dataset, rules: LabelRules) -> LabelCount:
     """Labels of a run's file against those planned: of a failed run, those up to its failure."""
     planned, frames = _planned(run, dataset), _labelled_frames(dataset)
     if isinstance(frames, str):
         return LabelCount(planned, 0, frames)
     if not planned and not frames.size:
-        return LabelCount()
+        return NO_LABELS
     given = len(np.unique(frames))
     problem = _misplaced(frames, run, dataset) or lost(planned, given, dataset.attrs, rules.max_failed_share)
     if not problem and given < rules.least:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ import numpy as np
 import xarray as xr
 
 from mdprotocol.assess.inert import inert
-from mdprotocol.assess.labelled import LabelCount, count_labels
-from mdprotocol.assess.measurements import Entry, Measurements, collect
+from mdprotocol.assess.labelled import NO_LABELS, LabelCount, count_labels
+from mdprotocol.assess.measurements import Extra, Measurements, Reading
+from mdprotocol.assess.measurements_file import RESERVED
 from mdprotocol.assess.opening import failure, if_failed, opened
-from mdprotocol.assess.places import RUN_DIMS, Extra, Place, Reading
 from mdprotocol.contracts import ComparisonMetric, Metric, ProbeMetric, ReplicaComparison, Values
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.plan.itself import ITSELF, against_itself
@@ -52,17 +52,7 @@ class Part:
     probes: tuple[Probe, ...] = ()
 
 
-@dataclass(frozen=True)
-class Found:
-    """What was found at one place: how the run ended (of a probe, nothing), readings by quantity, and a run's labels."""
-
-    place: Place
-    outcome: str
-    readings: Mapping[str, Reading]
-    labels: LabelCount = field(default_factory=LabelCount)
-
-
-Spread = Callable[[Sequence[Part]], Iterable[Sequence[Found]]]
+Spread = Callable[[Sequence[Part]], Iterable[Measurements]]
 """Measures parts, in any order."""
 
 
@@ -73,25 +63,10 @@ def measure(study: Study, folder: ResultsFolder, spread: Spread | None = None) -
         spread: measures the parts, on several workers perhaps; one after the other here where None. What comes out does
             not depend on it.
     """
-    metrics = study.metrics
-    found = {one.place: one for some in (spread or _in_turn)(_parts(study, folder)) for one in some}
-    readings: dict[str, dict[Place, Reading]] = {f"{name}.{q}": {} for name, m in metrics.items() for q in m.quantities}
-    outcomes: dict[Place, str] = {}
-    for place in map(Place.of, study.items):  # in the order of the plan, whoever came first
-        if place not in found:  # a probe of a metric that is not measured
-            continue
-        if not place.is_probe:
-            outcomes[place] = found[place].outcome
-        for quantity, reading in found[place].readings.items():
-            readings[quantity][place] = reading
-    quantities = {f"{name}.{q}": spec for name, m in metrics.items() for q, spec in m.quantities.items()}
-    # A quantity without any place (no probe was planned) has nothing to say and no dims to say it in.
-    labelled = {f"{name}.{q}" for name, metric in metrics.items() if needs_labels(metric) for q in metric.quantities}
-    entries = [Entry(name, quantities[name], at, name in labelled) for name, at in readings.items() if at]
-    return collect(entries, outcomes, {place: one.labels for place, one in found.items() if not place.is_probe})
+    return Measurements.joined((spread or _in_turn)(_parts(study, folder)), (item.id for item in study.items))
 
 
-def _in_turn(parts: Sequence[Part]) -> Iterable[Sequence[Found]]:
+def _in_turn(parts: Sequence[Part]) -> Iterable[Measurements]:
     return map(measure_part, parts)
 
 
@@ -112,16 +87,25 @@ def _parts(study: Study, folder: ResultsFolder) -> list[Part]:
     return [*parts, replace(whole, probes=study.probes)] if study.probes else parts
 
 
-def measure_part(part: Part) -> list[Found]:
+def measure_part(part: Part) -> Measurements:
     """Measure one part."""
+    readings: dict[str, dict[str, Reading]] = {}
+    items: tuple[Run | Probe, ...] = (*part.runs, *part.probes)
     with ExitStack() as stack:
-        session = _Session(part, stack)
-        return [session.run(run) for run in part.runs] + [
-            found for probe in part.probes for found in session.probe(probe)
-        ]
+        files = _Files(part, stack)
+        outcomes = {run.id: files.outcome(run) for run in part.runs}  # before any metric has its hands on a file
+        for item in items:
+            for quantity, reading in (files.run(item) if isinstance(item, Run) else files.probe(item)).items():
+                readings.setdefault(quantity, {})[item.id] = reading
+        return Measurements(
+            quantities={f"{name}.{q}": spec for name, m in part.metrics.items() for q, spec in m.quantities.items()},
+            readings=readings,
+            outcomes=outcomes,
+            labels={run.id: files.labels(run) for run in part.runs},
+        )
 
 
-class _Session:
+class _Files:
     """The files of a part, each opened once, and what metrics say of them."""
 
     def __init__(self, part: Part, stack: ExitStack) -> None:
@@ -143,15 +127,24 @@ class _Session:
             self._trusted[run.id] = dataset if isinstance(dataset, str) else _run_file(run, dataset, self.part.rules)
         return self._trusted[run.id]
 
-    def run(self, run: Run) -> Found:
-        dataset, file = self.opened(run), self.run_file(run)
-        outcome = "missing" if isinstance(dataset, str) else str(dataset.attrs["outcome"])
-        labels = LabelCount() if isinstance(file, str) else file.labels
+    def outcome(self, run: Run) -> str:
+        """What became of a run: completed, failed or missing."""
+        dataset = self.opened(run)
+        return "missing" if isinstance(dataset, str) else str(dataset.attrs["outcome"])
+
+    def labels(self, run: Run) -> LabelCount:
+        """Labels of a run; none where there is no file that metrics can be asked about."""
+        file = self.run_file(run)
+        return NO_LABELS if isinstance(file, str) else file.labels
+
+    def run(self, run: Run) -> dict[str, Reading]:
+        """What the metrics on trajectories say of a run, by quantity."""
+        file, labels = self.run_file(run), self.labels(run)
         readings: dict[str, Reading] = {}
         for name, metric in self.metrics.items():
             if not isinstance(metric, ProbeMetric):
-                readings |= _readings(name, metric, self._of_run(name, metric, run, file), labels.problem)
-        return Found(Place.of(run), outcome, readings, labels)
+                readings |= _readings(name, metric, self._of_run(name, metric, run, file), labels)
+        return readings
 
     def _of_run(self, name: str, metric: Metric, run: Run, file: _RunFile | str) -> Values | str:
         if isinstance(file, str):
@@ -195,10 +188,11 @@ class _Session:
         found = [self._completed(run) for run in self.references.values() if run is not partner]
         return [dataset for dataset in found if not isinstance(dataset, str)]
 
-    def probe(self, probe: Probe) -> list[Found]:
+    def probe(self, probe: Probe) -> dict[str, Reading]:
+        """What its metric says of a probe, by quantity; nothing where that is not measured."""
         metric = self.metrics.get(probe.metric)
         if not isinstance(metric, ProbeMetric):
-            return []
+            return {}
         dataset = self.opened(probe)
         if isinstance(dataset, str):
             found: Values | str = dataset
@@ -206,7 +200,7 @@ class _Session:
             found = f"the probe failed: {dataset.attrs.get('failure_detail', 'no cause recorded')}"
         else:
             found = _attempt(metric, lambda: metric.measure(_guarded(metric, dataset)), dataset)
-        return [Found(Place.of(probe), "", _readings(probe.metric, metric, found))]
+        return _readings(probe.metric, metric, found)
 
 
 @dataclass(frozen=True)
@@ -228,16 +222,17 @@ def _run_file(run: Run, dataset: xr.Dataset, rules: LabelRules) -> _RunFile | st
     return inert(dataset) or _RunFile(dataset, labels)
 
 
-def _readings(name: str, metric: Metric, found: Values | str, missing: str = "") -> dict[str, Reading]:
+def _readings(name: str, metric: Metric, found: Values | str, labels: LabelCount = NO_LABELS) -> dict[str, Reading]:
     """What a metric said, quantity by quantity.
 
     Args:
-        missing: what the metric was not given, as the likely reason where it left a quantity out.
+        labels: of the run; where they are not enough, that is the likely reason why a quantity was left out.
     """
     unknown = sorted(map(str, set(found) - set(metric.quantities))) if not isinstance(found, str) else []
     if unknown:
         found = f"the metric returned {unknown[0]}, which is not among its quantities"
-    return {f"{name}.{quantity}": _reading(found, quantity, missing) for quantity in metric.quantities}
+    count = labels.given if needs_labels(metric) else None
+    return {f"{name}.{quantity}": _reading(found, quantity, labels.problem, count) for quantity in metric.quantities}
 
 
 def _pair(run: Run) -> tuple[str, str, float, int]:
@@ -287,7 +282,7 @@ def _attempt(metric: Metric, ask: Callable[[], Any], dataset: xr.Dataset) -> Val
     return found
 
 
-def _reading(found: Values | str, quantity: str, missing: str) -> Reading:
+def _reading(found: Values | str, quantity: str, missing: str, labels: int | None) -> Reading:
     if isinstance(found, str):
         return Reading({}, found)
     if quantity not in found:
@@ -299,7 +294,7 @@ def _reading(found: Values | str, quantity: str, missing: str) -> Reading:
     bad = [value for value in values.values() if not np.isfinite(value)]
     if bad or not values:
         return Reading({}, f"the metric returned {bad[0] if bad else 'no value'} for {quantity}")
-    return Reading(values)
+    return Reading(values, labels=labels)
 
 
 def _plain_values(value: Any) -> dict[Extra, float]:
@@ -307,7 +302,7 @@ def _plain_values(value: Any) -> dict[Extra, float]:
     if not isinstance(value, xr.DataArray):
         return {(): float(value)}
     dims = [str(dim) for dim in value.dims]
-    taken = set(dims) & {*RUN_DIMS, "run", "reason", "reason_index", "run_outcome", "run_labels", "run_labels_planned"}
+    taken = set(dims) & RESERVED
     if taken:
         raise ValueError(f"the dim name {sorted(taken)[0]} is taken")
     axes = {dim: value[dim].values.tolist() for dim in dims}

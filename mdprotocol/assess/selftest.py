@@ -10,12 +10,12 @@ FAIL; its upper bound is the exact one of Clopper and Pearson (1934), Biometrika
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mdprotocol.assess.statistics import clopper_pearson
-from mdprotocol.contracts import TaskFailure
+from mdprotocol.contracts import Fault, Property, TaskFailure
 from mdprotocol.plan.metrics import split_quantity
 from mdprotocol.protocol.schema import Protocol
 from mdprotocol.verdicts import Level, ModelVerdict, Outcome
@@ -30,7 +30,9 @@ class Planted:
 
     Attributes:
         name, what, size, units: as in the catalogue.
-        seen_by: types of metrics that should see it; empty where any criterion should.
+        seen_by: types of the metrics that should see it: those that test a property which it breaks.
+        breaks: names of these properties.
+        by_any: any criterion should see it: it takes away what every metric needs.
     """
 
     name: str
@@ -38,6 +40,21 @@ class Planted:
     size: float | None
     units: str
     seen_by: tuple[str, ...]
+    breaks: tuple[str, ...] = ()
+    by_any: bool = False
+
+
+def expected_of(fault: Fault, tests: Mapping[str, Collection[Property]]) -> Planted:
+    """A fault in words and numbers, and the metrics that should see it.
+
+    Args:
+        tests: the properties that each registered metric tests, by its type.
+    """
+    by_any = any(broken.in_every_metric for broken in fault.breaks)
+    seen_by = tuple(name for name, tested in tests.items() if fault.breaks & set(tested)) if not by_any else ()
+    units = fault.sized.units if fault.sized else ""
+    breaks = tuple(sorted(broken.name for broken in fault.breaks))
+    return Planted(fault.type, fault.what, fault.size, units, seen_by, breaks, by_any)
 
 
 @dataclass(frozen=True)
@@ -185,7 +202,7 @@ def see(protocol: Protocol, fault: Planted, baseline: Trial, trial: Trial, regis
     )
     must = [name for name in by if protocol.criteria[name].level is Level.MUST]
     kinds = metric_types(protocol)
-    as_expected = any(not fault.seen_by or kinds[name] in fault.seen_by for name in must)
+    as_expected = any(fault.by_any or kinds[name] in fault.seen_by for name in must)
     used = {kinds[name] for name, criterion in protocol.criteria.items() if criterion.level is Level.MUST}
     blind = () if as_expected else tuple(k for k in fault.seen_by if k in set(registered) and k not in used)
     details = {name: trial.details[name] for name in by if name in trial.details}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mdprotocol.assess.cells import cells, pooled
-from mdprotocol.assess.measurements import Measurements, axes_of
+from mdprotocol.assess.measurements import Measurements
+from mdprotocol.assess.measurements_file import axes_of
 from mdprotocol.contracts import ProbeMetric
 from mdprotocol.plan import Probe, Run, Study
 from mdprotocol.plan.conditions import conditions

@@ -1,4 +1,4 @@
-"""mdprotocol plugins: every registered component with its origin, options and units."""
+"""mdprotocol plugins: every registered component with its origin, options and units, and the list of properties."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _facts(entry: Registered) -> dict[str, Any]:
-    from mdprotocol.contracts import Metric
+    from mdprotocol.contracts import Fault, Metric
 
     cls = entry.component
     facts: dict[str, Any] = {
@@ -41,6 +41,9 @@ def _facts(entry: Registered) -> dict[str, Any]:
     }
     if issubclass(cls, Metric):
         facts["quantities"] = {k: {"units": q.units, "meaning": q.long_name} for k, q in cls.quantities.items()}
+        facts["tests"] = sorted(found.name for found in cls.tests)
+    if issubclass(cls, Fault):
+        facts["breaks"] = sorted(found.name for found in cls.breaks)
     return facts
 
 
@@ -69,5 +72,11 @@ def _lines(registry: Registry) -> Iterator[str]:
                 f" = {json.dumps(option['default'], ensure_ascii=False)}" if "default" in option else " (required)"
             )
             yield f"    option  {name}: {option['type']}{default}"
+        for verb in ("tests", "breaks"):
+            if facts.get(verb):
+                yield f"    {verb:<7} {', '.join(facts[verb])}"
         for name, quantity in facts.get("quantities", {}).items():
             yield f"    gives   {entry.name}.{name} [{quantity['units']}]  {quantity['meaning']}"
+    yield "properties"
+    for found in registry.properties():
+        yield f"  {found.name:<20} {found.meaning}"

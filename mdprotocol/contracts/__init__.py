@@ -9,6 +9,7 @@
     ProbeMetric        probe(), measure()                   numbers from a short calculation on the model itself
     Reporter           render(report)    -> files           one kind of output
     Executor           execute(tasks)    -> (place, result or TaskFailure), where and how tasks run
+    Fault              (contracts/faults: a verb for each kind)    an error that a self-test plants
 
 A component's `type` is a `Literal` with its name in the protocol; field names carry their units (`timestep_fs`); the
 first line of the docstring is its summary in `mdprotocol plugins` and in the JSON schema. Torch is imported by no
@@ -17,6 +18,17 @@ module here: judging and reporting work without it.
 
 from mdprotocol.contracts.base import Component
 from mdprotocol.contracts.executors import Executor, Staff, TaskFailure, attempt
+from mdprotocol.contracts.faults import (
+    PLANTABLE,
+    Fault,
+    LabelFault,
+    ModelFault,
+    MotionFault,
+    RecordFault,
+    Size,
+    SkippedFault,
+    SystemFault,
+)
 from mdprotocol.contracts.integrators import Integrator, MDState, RandomStreams
 from mdprotocol.contracts.metrics import (
     ComparisonMetric,
@@ -31,12 +43,15 @@ from mdprotocol.contracts.metrics import (
     Values,
 )
 from mdprotocol.contracts.models import Data, Evaluation, Evaluator, ForceField, Model, Reference, Teacher
+from mdprotocol.contracts.properties import PROPERTIES, Property, Sign
 from mdprotocol.contracts.reports import Figure, Report, Reporter, RunRow
+from mdprotocol.contracts.roles import KEY_ROLES, Role
 from mdprotocol.contracts.structures import Structure, SystemSource, Topology
 
 __all__ = [
-    "ComparisonMetric", "Component", "Data", "Dynamics", "Evaluation", "Evaluator", "Executor", "Figure",
-    "ForceField", "Integrator", "MDState", "Metric", "Model", "Pool", "ProbeMetric", "Propagate", "Quantity", "RandomStreams",
-    "Reference", "ReplicaComparison", "Report", "Reporter", "RunRow", "Staff", "Structure", "Subject",
-    "SystemSource", "TaskFailure", "Teacher", "Topology", "Values", "attempt",
+    "KEY_ROLES", "PLANTABLE", "PROPERTIES", "ComparisonMetric", "Component", "Data", "Dynamics", "Evaluation", "Evaluator",
+    "Executor", "Fault", "Figure", "ForceField", "Integrator", "LabelFault", "MDState", "Metric", "Model", "ModelFault",
+    "MotionFault", "Pool", "ProbeMetric", "Propagate", "Property", "Quantity", "RandomStreams", "RecordFault",
+    "Reference", "ReplicaComparison", "Report", "Reporter", "Role", "RunRow", "Sign", "Size", "SkippedFault", "Staff",
+    "Structure", "Subject", "SystemFault", "SystemSource", "TaskFailure", "Teacher", "Topology", "Values", "attempt",
 ]  # fmt: skip

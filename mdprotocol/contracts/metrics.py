@@ -12,6 +12,8 @@ import numpy as np
 from mdprotocol.contracts.base import Component
 from mdprotocol.contracts.integrators import Integrator
 from mdprotocol.contracts.models import ForceField
+from mdprotocol.contracts.properties import Property, Sign
+from mdprotocol.contracts.roles import Role
 from mdprotocol.contracts.structures import Structure
 from mdprotocol.errors import NotMeasurable
 
@@ -41,6 +43,8 @@ class Quantity:
     deterministic: bool = False
     """The same in every replica of a condition by its nature, whatever the model: only then is a value without scatter
     known. Of any other quantity identical samples say nothing about the scatter, and leave a verdict open."""
+    role: Role | None = None
+    """What it is a measure of, where a report shows it beside others; None where it stands in the full tables only."""
     asks: Literal["", "kernel", "parameters"] = ""
     """What it asks of a model that not every one has (`Model.lacks`): a base's criterion applies where one has it."""
 
@@ -57,6 +61,10 @@ class Metric(Component):
     """Dataset variables without which it is NOT MEASURED."""
     measures_failed: ClassVar[bool] = True
     """Whether the frames of a failed run up to its failure mean something to it; if not, it is never asked about one."""
+    tests: ClassVar[frozenset[Property]] = frozenset()
+    """Properties that it tests: it should see every fault that breaks one of them, and a diagnosis knows what moves it."""
+    signs: ClassVar[tuple[Sign, ...]] = ()
+    """Numbers by which it recognises a broken property. A diagnosis looks at them, and calculates a probe that has some."""
 
     def inapplicable(self, quantity: str, structure: Structure) -> str:
         """Why a quantity says nothing of a structure, whatever the model; empty where it applies.

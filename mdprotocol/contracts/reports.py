@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mdprotocol.contracts.base import Component
+from mdprotocol.contracts.roles import Role
 from mdprotocol.verdicts import CriterionResult, Measurement, ModelVerdict
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Report:
     """Run id -> its dataset (lazy)."""
     command: str = ""
     """Command that reproduces the results."""
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    """`type.quantity` -> its role, of the quantities of the protocol's metrics that have one."""
     figures: Callable[[], Sequence[Figure]] = tuple
     """Draws all figures; once, however many reporters ask."""
 

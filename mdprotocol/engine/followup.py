@@ -35,7 +35,7 @@ BEYOND = 1.2
 
 
 @dataclass
-class Table:
+class Rows:
     """Rows (what, quantity, system, criteria, value, detail); criteria are names with spaces between, empty for all."""
 
     rows: list[tuple[str, str, str, str, float, str]] = field(default_factory=list)
@@ -66,9 +66,9 @@ def follow_up_task(task: tuple[FollowUp, Path], emit: Callable[[events.Event], N
     emit(events.ProbeFinished(f"{wanted.model} diagnosis"))
 
 
-def follow_up(wanted: FollowUp, folder: ResultsFolder) -> Table:
+def follow_up(wanted: FollowUp, folder: ResultsFolder) -> Rows:
     """All follow-up calculations; what cannot be done leaves no row."""
-    force_field, table = wanted.component.load(Path(wanted.base)), Table()
+    force_field, table = wanted.component.load(Path(wanted.base)), Rows()
     first, others = list(wanted.structures.items())[:1], list(wanted.structures.items())[1:]
     for _, structure in first:
         force_field.prepare(Topology.of([structure]))  # what a model compiles or tabulates at first tells nothing
@@ -92,7 +92,7 @@ def _probe_all(
     system: str,
     structure: Structure,
     until: float,
-    table: Table,
+    table: Rows,
 ) -> None:
     subject = Subject(force_field, structure, wanted.seed)
     for name, probe in wanted.probes.items():
@@ -125,7 +125,7 @@ def _run_again(
     force_field: ForceField,
     folder: ResultsFolder,
     until: float,
-    table: Table,
+    table: Rows,
 ) -> None:
     """The run as it was, with half the time step, and in float64: from the same start, for as long as there is time."""
     double = None if wanted.quick else in_double(wanted.component, wanted.base, force_field)

@@ -1,13 +1,95 @@
-"""Faults in a plan: everything of the models under test may be changed, and nothing of the reference."""
+"""Faults in a plan: everything of the models under test may be changed, and nothing of the reference.
+
+How a fault is planted follows from its base (`mdprotocol.contracts.faults`).
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 
+from mdprotocol.contracts import Fault, Integrator, LabelFault, ModelFault, MotionFault, SkippedFault, SystemFault
+from mdprotocol.faults.wrapping import FaultyIntegrator, FaultyModel
 from mdprotocol.plan.identity import hashed
 from mdprotocol.plan.types import Batch, Plan, Probe, ProbeBatch, Run
 from mdprotocol.protocol.schema import REFERENCE
+
+
+@functools.singledispatch
+def plant(fault: Fault, plan: Plan) -> Plan:
+    """The plan with the fault in it; what the fault changes has an identity of its own.
+
+    A fault of finished files leaves the plan as it is (see `mdprotocol.faults.spoiling`).
+    """
+    return plan
+
+
+@plant.register
+def _plant_model(fault: ModelFault, plan: Plan) -> Plan:
+    """Every model under test has this flaw, in its runs and in its probes."""
+
+    def batch(one: Batch) -> Batch:
+        return replace(one, component=FaultyModel.of(one.component, fault))
+
+    def probes(one: ProbeBatch) -> ProbeBatch:
+        return replace(one, component=FaultyModel.of(one.component, fault))
+
+    return planted(plan, fault.label, batch, probes)
+
+
+@plant.register
+def _plant_motion(fault: MotionFault, plan: Plan) -> Plan:
+    """Every simulation at constant energy, and every probe that moves a system so, uses the faulty integrator."""
+
+    def faulty(sound: Integrator) -> Integrator:
+        return sound if sound.thermostatted else FaultyIntegrator(sound=sound, fault=fault)
+
+    def batch(one: Batch) -> Batch:
+        sound = one.settings.integrator
+        return one if sound.thermostatted else replace(one, settings=replace(one.settings, integrator=faulty(sound)))
+
+    def moved(probe: Probe) -> Probe:
+        return replace(probe, dynamics=tuple(replace(d, integrator=faulty(d.integrator)) for d in probe.dynamics))
+
+    def probes(one: ProbeBatch) -> ProbeBatch:
+        found = tuple(moved(probe) for probe in one.probes)
+        return replace(one, probes=found) if any(probe.dynamics for probe in found) else one
+
+    return planted(plan, fault.label, batch, probes)
+
+
+@plant.register
+def _plant_system(fault: SystemFault, plan: Plan) -> Plan:
+    """Other atoms move in every run of the models."""
+
+    def batch(one: Batch) -> Batch:
+        return replace(one, structures={name: fault.altered(s) for name, s in one.structures.items()})
+
+    return planted(plan, fault.label, batch)
+
+
+@plant.register
+def _plant_label(fault: LabelFault, plan: Plan) -> Plan:
+    """Something else labels frames wherever the reference does."""
+
+    def batch(one: Batch) -> Batch:
+        if one.reference is None:
+            return one
+        return replace(one, reference=fault.labelled_by(one.component, one.reference), reference_digest="")
+
+    return planted(plan, fault.label, batch)
+
+
+@plant.register
+def _plant_skipped(fault: SkippedFault, plan: Plan) -> Plan:
+    """Some simulations are run by no model."""
+    simulations = list(dict.fromkeys(run.simulation for run in plan.runs if run.model != REFERENCE))
+    gone = set(fault.skipped(simulations))
+    # What was not run must not be taken over from elsewhere either, so these runs are others than the sound ones.
+    marked = planted(plan, fault.label, lambda one: replace(one) if one.runs[0].simulation in gone else one)
+    kept = (one for one in marked.batches if one.model == REFERENCE or one.runs[0].simulation not in gone)
+    return replace(marked, batches=tuple(kept))
 
 
 def planted(

@@ -1,27 +1,25 @@
-"""A faulty model: a sound one with a flaw around it. It goes through the same engine, probes and metrics as any other."""
+"""Components with a fault in them: a sound model or integrator, and what is planted around it."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import SerializeAsAny
+from pydantic import SerializeAsAny, model_serializer
 
-from mdprotocol.contracts import Evaluator, ForceField, Model, Topology
+from mdprotocol.contracts import (
+    Evaluator,
+    ForceField,
+    Integrator,
+    MDState,
+    Model,
+    ModelFault,
+    MotionFault,
+    RandomStreams,
+    Topology,
+)
 from mdprotocol.faults.blame import blamed
-from mdprotocol.faults.fault import Change
-from mdprotocol.faults.planting import planted
-from mdprotocol.plan.types import Batch, Plan, ProbeBatch
-
-
-class Flaw(ABC):
-    """What is wrong with a model: makes a faulty evaluator out of a sound force field. A picklable dataclass."""
-
-    @abstractmethod
-    def prepare(self, sound: ForceField, topology: Topology) -> Evaluator:
-        """A faulty evaluator for batches of this topology. It must not write into what the sound one returns."""
 
 
 class FaultyModel(Model):
@@ -29,18 +27,17 @@ class FaultyModel(Model):
 
     type: Literal["faulty"] = "faulty"
     sound: SerializeAsAny[Model]
-    _flaw: Flaw
-    _in_kernel: bool = False
+    _flaw: ModelFault
 
     @classmethod
-    def of(cls, sound: Model, flaw: Flaw, *, in_kernel: bool = False) -> FaultyModel:
-        """The model with this flaw, which its plain form has as well unless it is `in_kernel`."""
+    def of(cls, sound: Model, flaw: ModelFault) -> FaultyModel:
+        """The model with this flaw."""
         found = cls(sound=sound)
-        found._flaw, found._in_kernel = flaw, in_kernel
+        found._flaw = flaw
         return found
 
     def load(self, base: Path) -> ForceField:
-        return FaultyForceField(self.sound.load(base), self._flaw, in_kernel=self._in_kernel)
+        return FaultyForceField(self.sound.load(base), self._flaw)
 
     def files(self, base: Path) -> tuple[Path, ...]:
         return self.sound.files(base)
@@ -49,8 +46,8 @@ class FaultyModel(Model):
 class FaultyForceField(ForceField):
     """A loaded model with a planted flaw; all else of it is as it was."""
 
-    def __init__(self, sound: ForceField, flaw: Flaw, *, in_kernel: bool = False) -> None:
-        self._sound, self._flaw, self._in_kernel = sound, flaw, in_kernel
+    def __init__(self, sound: ForceField, flaw: ModelFault) -> None:
+        self._sound, self._flaw = sound, flaw
         self.parameters, self.weights_bytes = sound.parameters, sound.weights_bytes
         self.dtype, self.device, self.kernel, self.notices = sound.dtype, sound.device, sound.kernel, sound.notices
         self.remembers = sound.remembers
@@ -63,23 +60,24 @@ class FaultyForceField(ForceField):
     def plain(self, dtype: str = "float64") -> ForceField | None:
         """A flaw of the model and not of its arithmetic is one of its plain form too."""
         plain = self._sound.plain(dtype)
-        if self._in_kernel:
+        if self._flaw.in_kernel:
             return plain or self._sound
         return None if plain is None else FaultyForceField(plain, self._flaw)
 
 
-@dataclass(frozen=True)
-class FlawedModel(Change):
-    """Every model under test, in its runs and in its probes, has this flaw; only in its fast form where `in_kernel`."""
+class FaultyIntegrator(Integrator):
+    """An integrator with a planted flaw. Run files say that it is the sound one, as a mistake in a program would."""
 
-    flaw: Flaw
-    in_kernel: bool = False
+    type: Literal["faulty"] = "faulty"
+    sound: SerializeAsAny[Integrator]
+    fault: SerializeAsAny[MotionFault]
 
-    def planned(self, plan: Plan, label: str) -> Plan:
-        def batch(one: Batch) -> Batch:
-            return replace(one, component=FaultyModel.of(one.component, self.flaw, in_kernel=self.in_kernel))
+    @model_serializer(mode="plain")
+    def _as_the_sound_one(self) -> dict[str, Any]:
+        return self.sound.model_dump()
 
-        def probes(one: ProbeBatch) -> ProbeBatch:
-            return replace(one, component=FaultyModel.of(one.component, self.flaw, in_kernel=self.in_kernel))
+    def start(self, state: MDState, streams: RandomStreams) -> None:
+        self.fault.start(self.sound, state, streams)
 
-        return planted(plan, label, batch, probes)
+    def step(self, state: MDState, update_forces: Callable[[], None], streams: RandomStreams) -> None:
+        self.fault.step(self.sound, state, update_forces, streams)

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mdprotocol.contracts import Model, Structure
+from mdprotocol.contracts import Metric, Model, Structure
+from mdprotocol.contracts.properties import STABILITY
 from mdprotocol.errors import MDProtocolError, asked_to_stop, told
 from mdprotocol.plan.batches import make_batches, make_probe_batches
 from mdprotocol.plan.carried import check_carried
@@ -23,10 +24,10 @@ from mdprotocol.plan.identity import (
     structure_facts,
 )
 from mdprotocol.plan.itself import is_reference
-from mdprotocol.plan.sources import STABILITY, sources_of, warn_failures, warn_untouched
+from mdprotocol.plan.sources import sources_of, warn_failures, warn_untouched
 from mdprotocol.plan.structures import sound_structure
 from mdprotocol.plan.study import Study, make_study
-from mdprotocol.plan.twice import find_equal_runs, find_pooled_twice
+from mdprotocol.plan.twice import find_equal_runs, find_pooled_twice, warn_equal_seeds
 from mdprotocol.plan.types import Plan, Probe, Run
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.files import missing_files
@@ -57,7 +58,7 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     study = make_study(protocol, registry, findings)
     _inspect(models, base, structures, study.items, findings)
     sources = sources_of(study, findings)
-    if STABILITY in registry.names("metrics"):
+    if any(STABILITY in cls.tests for cls in registry.classes("metrics") if issubclass(cls, Metric)):
         warn_failures(study, findings)
         warn_untouched(study, findings)
     findings.raise_problems()
@@ -66,6 +67,7 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     find_equal_runs(study.runs, findings)
     findings.raise_problems()
     find_pooled_twice(study, structures, findings)
+    warn_equal_seeds(study, findings)
     findings.raise_problems()
     reference = (protocol.reference, structures, base, digests.get(REFERENCE, ""))
     return Plan(

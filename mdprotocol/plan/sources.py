@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from mdprotocol.contracts import Metric, ProbeMetric
+from mdprotocol.contracts.properties import STABILITY
 from mdprotocol.plan.conditions import conditions
 from mdprotocol.plan.findings import Findings
 from mdprotocol.plan.itself import against_itself
@@ -29,10 +30,6 @@ _NEEDS_INTERVAL = ("mean", "rms", "proportion")
 """Ways of pooling whose uncertainty comes from the spread between replicas."""
 SHOWN = 4
 """Conditions that a message lists."""
-
-
-STABILITY = "stability"
-"""Type of the metric that sees whether a run reached its end."""
 
 
 def sources_of(study: Study, findings: Findings) -> tuple[CriterionSource, ...]:
@@ -259,7 +256,9 @@ def warn_failures(study: Study, findings: Findings) -> None:
     """Warn of runs whose failure no criterion on stability sees, and of must criteria that allow failures in vain."""
     protocol, metrics, runs = study.protocol, study.metrics, study.runs
     on_stability = {
-        name: c for name, c in protocol.criteria.items() if metrics[split_quantity(c.metric)[0]].type == STABILITY
+        name: criterion
+        for name, criterion in protocol.criteria.items()
+        if STABILITY in metrics[split_quantity(criterion.metric)[0]].tests
     }
     watched = {run.id for criterion in on_stability.values() for run in select(runs, criterion)}
     for simulation in dict.fromkeys(run.simulation for run in runs):
@@ -269,7 +268,7 @@ def warn_failures(study: Study, findings: Findings) -> None:
             whose = "its runs" if len(blind) == len(own) else f"its runs of {_conditions(blind)}"
             findings.warn(
                 ("simulations", blind[0].base_simulation),
-                f"{simulation}: no criterion on {STABILITY} covers {whose}, so that no number need show when they fail",
+                f"{simulation}: no criterion on {STABILITY.name} covers {whose}, so that no number need show when they fail",
             )
     for name, criterion in on_stability.items() if protocol.failed_runs is None else ():
         if criterion.level is Level.MUST and _allows_failures(metrics, criterion):

@@ -121,11 +121,16 @@ class Probe:
 
     @property
     def id(self) -> str:
-        return f"probes/{self.model}/{self.system}/{self.metric}"
+        return probe_id(self.model, self.system, self.metric)
 
     @property
     def path(self) -> str:
         return self.id + ".nc"
+
+
+def probe_id(model: str, system: str, metric: str) -> str:
+    """Relative path in the results folder, without suffix."""
+    return f"probes/{model}/{system}/{metric}"
 
 
 @dataclass(frozen=True)

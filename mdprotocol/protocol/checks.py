@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mdprotocol.contracts import ComparisonMetric, Metric, ProbeMetric
+from mdprotocol.contracts import ComparisonMetric, Fault, Metric, ProbeMetric
 from mdprotocol.errors import Problem
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.places import Path, choices
@@ -32,6 +32,8 @@ class Context:
     None where the entry under `metrics:` is wrong, which is reported elsewhere."""
     registered: Mapping[str, type[Metric]]
     """Metric class by its own type."""
+    sized_faults: tuple[str, ...] = ()
+    """Planted faults of which there is more or less."""
 
     @property
     def needing_options(self) -> dict[str, list[str]]:
@@ -60,7 +62,9 @@ class Context:
 def cross_checks(document: Document, data: Mapping[str, Any], registry: Registry) -> list[Problem]:
     """All problems with names that one part of a protocol uses and another defines."""
     registered = _registered(registry)
-    context = Context(document, data, metric_classes(data, registry), registered)
+    faults = [cls for cls in registry.classes("faults") if issubclass(cls, Fault)]
+    sized = tuple(cls.type_name() for cls in faults if cls.sized is not None)
+    context = Context(document, data, metric_classes(data, registry), registered, sized)
     return [problem for check in CHECKS for problem in check(context)]
 
 
@@ -311,7 +315,12 @@ def check_expectations(context: Context) -> Problems:
 
 
 def check_selftest(context: Context) -> Problems:
-    """The criteria that the self-test leaves out exist."""
+    """The criteria that the self-test leaves out exist, and the faults whose sizes it changes."""
+    sizes = context.section("selftest", "sizes")
+    for name in sizes:
+        if name not in context.sized_faults:
+            message = f"there is no fault '{name}' with a size; {choices(name, context.sized_faults)}"
+            yield context.document.problem(("selftest", "sizes", name), message, key=True)
     criteria = context.section("criteria")
     for place, name in enumerate(_listed(context.section("selftest").get("without"))):
         if isinstance(name, str) and name not in criteria:

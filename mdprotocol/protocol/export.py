@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mdprotocol.contracts import Fault
 from mdprotocol.protocol.typed import typed_protocol
 from mdprotocol.registry import Registry
 
@@ -19,6 +20,7 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     """
     whole = _closed(typed_protocol(registry).model_json_schema(mode="validation"))
     parts = whole.pop("$defs", {})
+    parts["SelfTest"]["properties"]["sizes"] |= _sizes(registry)
     whole["title"] = "Protocol"
     definitions = parts | {"Protocol": whole}
     partial = {_PARTIAL + name: _relaxed(schema) for name, schema in definitions.items()}
@@ -32,6 +34,20 @@ def json_schema(registry: Registry) -> dict[str, Any]:
         "else": {"$ref": "#/$defs/Protocol"},
         "$defs": definitions | partial,
     }
+
+
+def _sizes(registry: Registry) -> dict[str, Any]:
+    """Schema of `selftest.sizes`: a size for each fault that has one."""
+    faults = (cls for cls in registry.classes("faults") if issubclass(cls, Fault))
+    sized = {cls.type_name(): _size(cls) for cls in faults if cls.sized is not None}
+    return {"properties": sized, "additionalProperties": False}
+
+
+def _size(cls: type[Fault]) -> dict[str, Any]:
+    assert cls.sized is not None
+    default = cls.model_fields[cls.sized.option].default
+    units = "" if cls.sized.units == "1" else f" In {cls.sized.units}."
+    return {"type": "number", "exclusiveMinimum": 0, "default": default, "description": cls.summary() + units}
 
 
 def _closed(schema: Any) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mdprotocol.contracts import Figure, Report, RunRow
+from mdprotocol.contracts import Figure, Metric, Report, Role, RunRow
 from mdprotocol.errors import asked_to_stop, in_words
+from mdprotocol.report.pictures import AFTER, BEFORE, HALVES, OF_A_MODEL, Picture
 from mdprotocol.report.provenance import without_absolute_paths
 from mdprotocol.verdicts import Measurement, ModelVerdict
 
@@ -27,6 +28,7 @@ def build_report(
     open_run: Callable[[str], xr.Dataset],
     command: str = "",
     spread: Spread | None = None,
+    metrics: Iterable[Metric] = (),
 ) -> Report:
     """The content of all reports.
 
@@ -34,6 +36,7 @@ def build_report(
         open_run: run id -> its dataset; it may raise, the figures then leave that run out.
         command: how to reproduce it; the provenance's `command` where empty.
         spread: draws the sheets, on several workers perhaps; one after the other here where None.
+        metrics: those that were measured; their quantities are shown by their roles.
     """
     facts = without_absolute_paths(dict(provenance))
     report = Report(
@@ -46,8 +49,15 @@ def build_report(
         provenance=facts,
         open_run=open_run,
         command=without_absolute_paths(command) or str(facts.get("command", "")),
+        roles=roles_of(metrics),
     )
     return replace(report, figures=functools.cache(lambda: draw(report, spread)))
+
+
+def roles_of(metrics: Iterable[Metric]) -> dict[str, Role]:
+    """`type.quantity` -> its role, of the quantities that have one."""
+    named = ((f"{metric.type}.{name}", q.role) for metric in metrics for name, q in metric.quantities.items())
+    return {name: role for name, role in named if role is not None}
 
 
 @dataclass(frozen=True)
@@ -56,14 +66,10 @@ class Sheet:
 
     report: Report
     model: int | None
-    names: tuple[str, ...]
+    names: tuple[Picture, ...]
 
 
 Spread = Callable[[Callable[[Sheet], list[Figure]], Sequence[Sheet]], Sequence[list[Figure]]]
-OF_A_MODEL = ("criteria", "energy", "temperature", "force_error", "parity", "structures")
-HALVES = (("energy", "criteria"), ("temperature", "force_error", "parity", "structures"))
-"""The same in two sheets that take about as long; each reads the runs for itself."""
-BEFORE, AFTER = ("trade_off", "survival"), ("speed",)
 
 
 def draw(report: Report, spread: Spread | None = None) -> tuple[Figure, ...]:

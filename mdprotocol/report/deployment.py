@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mdprotocol.contracts import Report
+from mdprotocol.contracts import Report, Role
 from mdprotocol.report import numbers, side_by_side
-from mdprotocol.report.summary import find
+from mdprotocol.report.summary import of_role
 from mdprotocol.report.tables import Table, length_and_integrator, settings_of
 from mdprotocol.units import FS_PER_NS, SECONDS_PER_DAY
 from mdprotocol.verdicts import INSTALLATION_CHECK, ModelVerdict, Outcome, Recommendation
@@ -132,7 +132,7 @@ def _speed(report: Report, verdict: ModelVerdict) -> str:
 
 def _size(report: Report, verdict: ModelVerdict) -> str:
     parts: Mapping[str, str] = {
-        "parameters": side_by_side.worst(find(report, "resources.parameters", verdict.model)),
-        "of weights": side_by_side.worst(find(report, "resources.weights_mb", verdict.model)),
+        "parameters": side_by_side.worst(of_role(report, Role.PARAMETERS, verdict.model)),
+        "of weights": side_by_side.worst(of_role(report, Role.WEIGHTS, verdict.model)),
     }
     return ", ".join(f"{value} {what}" for what, value in parts.items() if value != numbers.MISSING) or numbers.MISSING

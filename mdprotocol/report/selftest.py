@@ -126,7 +126,12 @@ def _blind(power: Power) -> Iterator[str]:
         return
     yield "What this protocol does not see as it should:"
     yield ""
-    for seen in missed:
-        would = ", ".join(f"`{name}`" for name in seen.blind)
-        advice = f"a `must` criterion on {would} should see it" if would else "its own criteria should have seen it"
-        yield f"- `{seen.fault.name}`: {advice}."
+    yield from (f"- `{seen.fault.name}`: {_advice(seen)}." for seen in missed)
+
+
+def _advice(seen: Seen) -> str:
+    if seen.blind:
+        return f"a `must` criterion on {', '.join(f'`{name}`' for name in seen.blind)} should see it"
+    if seen.fault.breaks and not seen.fault.seen_by and not seen.fault.by_any:
+        return f"it breaks {', '.join(seen.fault.breaks)}, which no metric tests"
+    return "its own criteria should have seen it"

@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mdprotocol.contracts import Report, RunRow
+from mdprotocol.contracts import Report, Role, RunRow
 from mdprotocol.report import numbers
-from mdprotocol.report.summary import CELL, find
+from mdprotocol.report.summary import CELL, find, of_role
 from mdprotocol.report.tables import LEVELS, Table, by_level, value_of
 from mdprotocol.verdicts import INSTALLATION_CHECK, CriterionResult, Level, Measurement, ModelVerdict, Outcome
-
-TIME = "inference_time.median_ms"
 
 Fact = Callable[[Report, ModelVerdict], str]
 
@@ -52,13 +50,13 @@ def worst(found: Sequence[Measurement]) -> str:
 
 def step_times(report: Report, model: str) -> list[Measurement]:
     """Median time of one evaluation for one molecule, ms; one measurement a system."""
-    return find(report, TIME, model)
+    return of_role(report, Role.STEP_TIME, model)
 
 
 def largest(report: Report) -> str:
     """The model with most parameters: what the others' speed is compared with; empty where none was counted."""
     sizes = {
-        verdict.model: max((m.value for m in find(report, "resources.parameters", verdict.model)), default=math.nan)
+        verdict.model: max((m.value for m in of_role(report, Role.PARAMETERS, verdict.model)), default=math.nan)
         for verdict in report.verdicts
     }
     known = {model: size for model, size in sizes.items() if math.isfinite(size)}
@@ -67,7 +65,11 @@ def largest(report: Report) -> str:
 
 def ratios(report: Report, quantity: str, of: str, to: str) -> dict[str, float]:
     """Ratio of a quantity between two models in every cell that both were measured in."""
-    above, below = ({_key(m): m.value for m in find(report, quantity, model)} for model in (of, to))
+    return _ratios(find(report, quantity, of), find(report, quantity, to))
+
+
+def _ratios(of: Sequence[Measurement], to: Sequence[Measurement]) -> dict[str, float]:
+    above, below = ({_key(m): m.value for m in found} for found in (of, to))
     return {key: above[key] / below[key] for key in above if below.get(key, 0.0) > 0 and above[key] > 0}
 
 
@@ -82,17 +84,17 @@ def geometric_mean(values: Sequence[float]) -> float:
 
 
 def _speed_up(report: Report, verdict: ModelVerdict) -> str:
-    found = ratios(report, TIME, largest(report), verdict.model)
+    found = _ratios(step_times(report, largest(report)), step_times(report, verdict.model))
     return f"{geometric_mean(list(found.values())):.2f}×" if found else numbers.MISSING
 
 
 def _lowest_r2(report: Report, verdict: ModelVerdict) -> str:
-    found = find(report, "force_error.r2", verdict.model, CELL)
+    found = of_role(report, Role.FORCE_R2, verdict.model, CELL)
     return value_of(min(found, key=lambda m: m.value)) if found else numbers.MISSING
 
 
-def _worst_of(quantity: str, dims: set[str] | None = None) -> Fact:
-    return lambda report, verdict: worst(find(report, quantity, verdict.model, dims))
+def _worst_of(role: Role, dims: set[str] | None = None) -> Fact:
+    return lambda report, verdict: worst(of_role(report, role, verdict.model, dims))
 
 
 FACTS: Mapping[str, Fact] = {
@@ -101,15 +103,15 @@ FACTS: Mapping[str, Fact] = {
     "must criteria passed": lambda report, verdict: passed(at_level(verdict, Level.MUST)),
     "should criteria passed": lambda report, verdict: passed(at_level(verdict, Level.SHOULD)),
     "nice criteria passed": lambda report, verdict: passed(at_level(verdict, Level.NICE)),
-    "force RMSE, worst cell": _worst_of("force_error.rmse", CELL),
+    "force RMSE, worst cell": _worst_of(Role.FORCE_RMSE, CELL),
     "force R², worst cell": _lowest_r2,
-    "energy drift, worst cell": _worst_of("energy_drift.per_atom", CELL),
+    "energy drift, worst cell": _worst_of(Role.ENERGY_DRIFT, CELL),
     "runs failed": lambda report, verdict: f"{verdict.runs_failed} of {verdict.runs_planned}",
     "time a step, slowest system": lambda report, verdict: worst(step_times(report, verdict.model)),
     "speed-up over the largest model": _speed_up,
-    "parameters": _worst_of("resources.parameters"),
-    "memory of the weights": _worst_of("resources.weights_mb"),
-    "memory of evaluating": _worst_of("resources.evaluation_mb"),
+    "parameters": _worst_of(Role.PARAMETERS),
+    "memory of the weights": _worst_of(Role.WEIGHTS),
+    "memory of evaluating": _worst_of(Role.EVALUATION_MEMORY),
 }
 
 

@@ -7,23 +7,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mdprotocol.contracts import Report
+from mdprotocol.contracts import KEY_ROLES, Report, Role
 from mdprotocol.report import numbers
 from mdprotocol.report.tables import Table, value_of
 from mdprotocol.verdicts import Measurement
 
 CELL = {"model", "system", "simulation", "temperature"}
-KEY_QUANTITIES: Mapping[str, str] = {
-    "force_error.rmse": "force RMSE",
-    "force_error.r2": "force R²",
-    "force_error.mae": "force MAE",
-    "force_error.angle": "force angle",
-    "energy_drift.per_atom": "energy drift",
-    "energy_fluctuation.per_atom": "energy fluctuation",
-    "temperature.mean": "temperature",
-    "stability.crashed": "crashed",
-}
-"""Quantities in the summary, in this order, with the names a reader knows. Others stand in the full table."""
 
 
 def canonical(report: Report, quantity: str) -> str:
@@ -49,23 +38,35 @@ def find(report: Report, quantity: str, model: str, dims: set[str] | None = None
     ]
 
 
+def role_of(report: Report, quantity: str) -> Role | None:
+    """What a quantity is a measure of; None where its metric does not say."""
+    return report.roles.get(canonical(report, quantity))
+
+
+def of_role(report: Report, role: Role, model: str, dims: set[str] | None = None) -> list[Measurement]:
+    """Measurements of one model that have a role, as `find` gives them; of one quantity, where several have it."""
+    named = (m.quantity for m in report.measurements if role_of(report, m.quantity) is role)
+    found = (find(report, canonical(report, quantity), model, dims) for quantity in dict.fromkeys(named))
+    return next(filter(None, found), [])
+
+
 def summary(report: Report, model: str) -> Table:
-    """Key quantities by simulation, system and temperature."""
-    found = {quantity: find(report, quantity, model, CELL) for quantity in KEY_QUANTITIES}
-    used = {quantity: measured for quantity, measured in found.items() if measured}
-    cells: dict[tuple[str, ...], dict[str, str]] = {}
-    for quantity, measured in used.items():
+    """Key numbers by simulation, system and temperature; other quantities are in the full tables only."""
+    found = {role: of_role(report, role, model, CELL) for role in KEY_ROLES}
+    used = {role: measured for role, measured in found.items() if measured}
+    cells: dict[tuple[str, ...], dict[Role, str]] = {}
+    for role, measured in used.items():
         for m in measured:
-            cells.setdefault(_place(m), {})[quantity] = value_of(dataclasses.replace(m, units=""))
+            cells.setdefault(_place(m), {})[role] = value_of(dataclasses.replace(m, units=""))
     simulations = list(dict.fromkeys(place[0] for place in cells))
-    columns = ("simulation", "system", "temperature", *(_title(q, measured) for q, measured in used.items()))
+    columns = ("simulation", "system", "temperature", *(_title(role, measured) for role, measured in used.items()))
     rows = sorted(cells.items(), key=lambda row: simulations.index(row[0][0]))
-    return Table(columns, tuple((*place, *(row.get(q, numbers.MISSING) for q in used)) for place, row in rows))
+    return Table(columns, tuple((*place, *(row.get(role, numbers.MISSING) for role in used)) for place, row in rows))
 
 
-def _title(quantity: str, measured: Sequence[Measurement]) -> str:
+def _title(role: Role, measured: Sequence[Measurement]) -> str:
     units = measured[0].units
-    return KEY_QUANTITIES[quantity] + ("" if units in ("", "1") else f" ({units})")
+    return str(role) + ("" if units in ("", "1") else f" ({units})")
 
 
 def _place(found: Measurement) -> tuple[str, str, str]:

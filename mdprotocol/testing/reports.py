@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from mdprotocol.contracts import Report, RunRow
+from mdprotocol.contracts import Report, Role, RunRow
 from mdprotocol.report.build import draw
 from mdprotocol.testing.datasets import make_run
 from mdprotocol.testing.structures import molecule_structure
@@ -122,6 +122,18 @@ PROTOCOL = {
 }
 
 
+ROLES = {
+    "stability.crashed": Role.CRASHED,
+    "energy_drift.per_atom": Role.ENERGY_DRIFT,
+    "force_error.rmse": Role.FORCE_RMSE,
+    "force_error.angle": Role.FORCE_ANGLE,
+    "resources.parameters": Role.PARAMETERS,
+    "inference_time.median_ms": Role.STEP_TIME,
+    "inference_time.median_ms_by_batch": Role.BATCH_TIME,
+}
+"""Of the invented quantities, as the metrics of these names have them."""
+
+
 def report(verdicts: Sequence[ModelVerdict], runs: Sequence[RunRow], found: Sequence[Measurement] = ()) -> Report:
     """A report whose figures are drawn when asked for."""
     by_id = {row.run: row for row in runs}
@@ -135,6 +147,7 @@ def report(verdicts: Sequence[ModelVerdict], runs: Sequence[RunRow], found: Sequ
         provenance=PROVENANCE,
         open_run=lambda run: dataset(by_id[run]),
         command="mdprotocol run protocols/m6_synthetic.yaml",
+        roles=ROLES,
     )
     return dataclasses.replace(plain, figures=functools.cache(lambda: draw(plain)))
 

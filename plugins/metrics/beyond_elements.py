@@ -20,6 +20,7 @@ from mdprotocol.api import (
     Structure,
     Subject,
     Values,
+    properties,
 )
 from mdprotocol_plugins.metrics._geometries import evaluated, moved, rattles
 from mdprotocol_plugins.metrics._series import finite
@@ -57,6 +58,7 @@ class BeyondElements(ProbeMetric):
 
     needs: ClassVar = frozenset({"answered", "foreign", "twins", "force_error", "force_size"})
     needs_reference: ClassVar = True
+    tests: ClassVar = frozenset({properties.APPLICABILITY})
     quantities: ClassVar = {
         "silently_accepted": Quantity("1", "foreign elements answered without knowledge of them", "max"),
         "indistinct": Quantity("1", "replaced elements whose answer is that of another element", "max"),

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import Quantity, Structure, chemistry
+from mdprotocol.api import Quantity, Structure, chemistry, properties
 from mdprotocol_plugins.metrics._distributions import Distributions
 from mdprotocol_plugins.metrics._domain import no_coordinate
 from mdprotocol_plugins.metrics._topology import bonds, length_values
@@ -41,6 +41,7 @@ class BondLengths(Distributions):
     bond_factor: Annotated[float, Field(gt=1, le=2)] = chemistry.BOND_FACTOR
 
     needs: ClassVar = frozenset({"position", "initial_position", "atomic_number", "temperature", "cell", "pbc"})
+    tests: ClassVar = frozenset({properties.LANDSCAPE})
     quantities: ClassVar = {
         "mean": Quantity("Å", "mean Wasserstein distance of bond length distributions", positive=True),
         "worst": Quantity("Å", "largest Wasserstein distance of a bond length distribution", "max"),

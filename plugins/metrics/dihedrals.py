@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, Quantity, Structure, chemistry
+from mdprotocol.api import NotMeasurable, Quantity, Structure, chemistry, properties
 from mdprotocol_plugins.metrics._distributions import Distributions
 from mdprotocol_plugins.metrics._domain import no_coordinate
 from mdprotocol_plugins.metrics._topology import bonds, dihedral_values, dihedrals
@@ -37,6 +37,7 @@ class Dihedrals(Distributions):
     bond_factor: Annotated[float, Field(gt=1, le=2)] = chemistry.BOND_FACTOR
 
     needs: ClassVar = frozenset({"position", "initial_position", "atomic_number", "temperature", "cell", "pbc"})
+    tests: ClassVar = frozenset({properties.LANDSCAPE})
     quantities: ClassVar = {
         "mean": Quantity("°", "mean circular Wasserstein distance of dihedral distributions"),
         "worst": Quantity("°", "largest circular Wasserstein distance of a dihedral distribution", "max"),

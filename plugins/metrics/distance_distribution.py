@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, Quantity, ReplicaComparison, Values
+from mdprotocol.api import NotMeasurable, Quantity, ReplicaComparison, Values, properties
 from mdprotocol_plugins.metrics._pairs import half_box, histogram, kinds, largest_distance
 from mdprotocol_plugins.metrics._reference import against_replicas, comparable
 from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough, finite
@@ -35,6 +35,7 @@ class DistanceDistribution(ReplicaComparison):
     bin_A: Annotated[float, Field(gt=0, le=1)] = 0.05
 
     needs: ClassVar = frozenset({"position", "atomic_number", "cell", "pbc"})
+    tests: ClassVar = frozenset({properties.LANDSCAPE, properties.INTERMOLECULAR})
     quantities: ClassVar = {
         "error": Quantity("1", "integrated difference of the distribution of interatomic distances"),
         "relative": Quantity("1", "distance distribution's difference over that between the reference's replicas"),

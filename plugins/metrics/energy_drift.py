@@ -6,7 +6,15 @@ from typing import ClassVar, Literal
 
 import xarray as xr
 
-from mdprotocol.api import MEV_PER_EV, Metric, NotMeasurable, Quantity, Values
+from mdprotocol.api import (
+    MEV_PER_EV,
+    Metric,
+    NotMeasurable,
+    Quantity,
+    Role,
+    Values,
+    properties,
+)
 from mdprotocol_plugins.metrics._series import MIN_FRAMES, atoms_of, enough, finite, fit_line, time_ps
 
 
@@ -30,10 +38,15 @@ class EnergyDrift(Metric):
 
     type: Literal["energy_drift"] = "energy_drift"
     needs: ClassVar = frozenset({"time", "conserved_energy", "kinetic_energy"})
+    tests: ClassVar = frozenset({properties.CONSERVATION, properties.MEMORYLESS})
     quantities: ClassVar = {
         "slope": Quantity("meV/atom/ps", "slope of the conserved energy", over_time="slope"),
         "per_atom": Quantity(
-            "meV/atom/ps", "size of the slope of the conserved energy", over_time="slope", positive=True
+            "meV/atom/ps",
+            "size of the slope of the conserved energy",
+            over_time="slope",
+            positive=True,
+            role=Role.ENERGY_DRIFT,
         ),
         "standard_error": Quantity("meV/atom/ps", "standard error of the slope within a run", "rms"),
         "percent_of_kinetic": Quantity("%", "drift over the run relative to the mean kinetic energy", positive=True),

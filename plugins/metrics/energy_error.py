@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import xarray as xr
 
-from mdprotocol.api import MEV_PER_EV, Metric, Quantity, Values
+from mdprotocol.api import MEV_PER_EV, Metric, Quantity, Values, properties
 from mdprotocol_plugins.metrics._reference import differing, late_to_early
 from mdprotocol_plugins.metrics._series import atoms_of, enough, finite, fit_line, sampled_frames, time_ps
 
@@ -34,6 +34,7 @@ class EnergyError(Metric):
 
     type: Literal["energy_error"] = "energy_error"
     needs: ClassVar = frozenset({"time", "potential_energy", "reference_energy", "sample_frame"})
+    tests: ClassVar = frozenset({properties.LANDSCAPE, properties.MEMORYLESS, properties.INDEPENDENCE})
     quantities: ClassVar = {
         "mae": Quantity("meV/atom", "energy MAE without the mean offset", positive=True),
         "rmse": Quantity("meV/atom", "energy RMSE without the mean offset", "rms"),

@@ -7,7 +7,15 @@ from typing import ClassVar, Literal
 import numpy as np
 import xarray as xr
 
-from mdprotocol.api import MEV_PER_EV, Metric, NotMeasurable, Quantity, Values
+from mdprotocol.api import (
+    MEV_PER_EV,
+    Metric,
+    NotMeasurable,
+    Quantity,
+    Role,
+    Values,
+    properties,
+)
 from mdprotocol_plugins.metrics._series import MIN_FRAMES, atoms_of, enough, finite, fit_line, time_ps
 
 
@@ -26,8 +34,11 @@ class EnergyFluctuation(Metric):
 
     type: Literal["energy_fluctuation"] = "energy_fluctuation"
     needs: ClassVar = frozenset({"time", "conserved_energy", "kinetic_energy"})
+    tests: ClassVar = frozenset({properties.CONSERVATION})
     quantities: ClassVar = {
-        "per_atom": Quantity("meV/atom", "scatter of the conserved energy about its trend", "rms"),
+        "per_atom": Quantity(
+            "meV/atom", "scatter of the conserved energy about its trend", "rms", role=Role.ENERGY_FLUCTUATION
+        ),
         "percent_of_kinetic": Quantity(
             "%", "scatter of the conserved relative to that of the kinetic energy", positive=True
         ),

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import xarray as xr
 
-from mdprotocol.api import MEV_PER_EV, NotMeasurable, Quantity, ReplicaComparison, Values
+from mdprotocol.api import MEV_PER_EV, NotMeasurable, Quantity, ReplicaComparison, Values, properties
 from mdprotocol_plugins.metrics._distributions import temperature_difference
 from mdprotocol_plugins.metrics._reference import against_replicas, comparable
 from mdprotocol_plugins.metrics._series import MIN_FRAMES, atoms_of, enough, finite, sampled_frames
@@ -42,6 +42,7 @@ class Ensemble(ReplicaComparison):
 
     type: Literal["ensemble"] = "ensemble"
     needs: ClassVar = frozenset({"position", "potential_energy", "temperature", "atomic_number", "pbc"})
+    tests: ClassVar = frozenset({properties.LANDSCAPE, properties.ENSEMBLE})
     quantities: ClassVar = {
         "potential_energy_shift": Quantity("meV/atom", "mean reference energy of the frames minus the reference's own"),
         "potential_energy_width": Quantity("%", "relative difference of the potential energy's standard deviation"),

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from ase.data import chemical_symbols
 
-from mdprotocol.api import Metric, NotMeasurable, Quantity, Structure, Values
+from mdprotocol.api import Metric, NotMeasurable, Quantity, Structure, Values, properties
 from mdprotocol_plugins.metrics._domain import no_molecule
 from mdprotocol_plugins.metrics._rigid import Kept, Motion, inverse, kept, motion
 from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough, finite
@@ -35,6 +35,7 @@ class Equipartition(Metric):
 
     type: Literal["equipartition"] = "equipartition"
     needs: ClassVar = frozenset({"position", "velocity", "mass", "atomic_number", "pbc", "initial_position"})
+    tests: ClassVar = frozenset({properties.EQUIPARTITION})
     quantities: ClassVar = {
         "element_ratio": Quantity("1", "kinetic temperature of an element relative to the whole"),
         "coldest_atom": Quantity("1", "least kinetic temperature of an atom relative to the whole"),

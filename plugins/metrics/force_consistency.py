@@ -8,7 +8,18 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import MEV_PER_EV, ForceField, ProbeMetric, Quantity, Structure, Subject, Topology, Values
+from mdprotocol.api import (
+    MEV_PER_EV,
+    ForceField,
+    ProbeMetric,
+    Quantity,
+    Sign,
+    Structure,
+    Subject,
+    Topology,
+    Values,
+    properties,
+)
 from mdprotocol_plugins.metrics._geometries import (
     answer,
     at_gap,
@@ -74,6 +85,7 @@ class ForceConsistency(ProbeMetric):
     """A loop."""
 
     needs: ClassVar = frozenset({"projected_force", "energy_slope", "loop_work", "force_change", "energy_change"})
+    tests: ClassVar = frozenset({properties.CONSERVATIVE, properties.MEMORYLESS})
     quantities: ClassVar = {
         "rmse": Quantity("eV/Å", "error of a force component against -dE/dx", "max"),
         "max": Quantity("eV/Å", "largest error of a force component against -dE/dx", "max"),
@@ -83,6 +95,22 @@ class ForceConsistency(ProbeMetric):
         "repeatability": Quantity("eV/Å", "largest change of a force at a geometry asked for again", "max"),
         "energy_repeatability": Quantity("meV", "largest change of the energy at a geometry asked for again", "max"),
     }
+    signs: ClassVar = (
+        Sign(
+            "relative",
+            0.003,
+            properties.CONSERVATIVE,
+            "forces and the energy's slope differ by {:.2g} of their size",
+        ),
+        Sign("loop_work", 2.0, properties.CONSERVATIVE, "forces do {:.2g} meV of work round a closed path"),
+        Sign(
+            "repeatability",
+            1e-3,
+            properties.MEMORYLESS,
+            "the same geometry asked again has forces that differ by {:.2g} eV/Å",
+        ),
+        Sign("energy_repeatability", 0.1, properties.MEMORYLESS, "the same geometry asked again differs by {:.2g} meV"),
+    )
 
     def probe(self, subject: Subject) -> xr.Dataset:
         random = np.random.default_rng([subject.seed, 1])

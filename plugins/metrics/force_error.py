@@ -9,7 +9,14 @@ import xarray as xr
 from ase.data import chemical_symbols
 from pydantic import Field
 
-from mdprotocol.api import Metric, NotMeasurable, Quantity, Values
+from mdprotocol.api import (
+    Metric,
+    NotMeasurable,
+    Quantity,
+    Role,
+    Values,
+    properties,
+)
 from mdprotocol_plugins.metrics._reference import SINGLE_ROUNDING, differing, late_to_early
 from mdprotocol_plugins.metrics._series import finite, fit_line, sampled_frames, time_ps
 
@@ -42,12 +49,13 @@ class ForceError(Metric):
     time_bins: Annotated[int, Field(ge=1, le=100)] = 10
 
     needs: ClassVar = frozenset({"time", "force", "reference_force", "sample_frame"})
+    tests: ClassVar = frozenset({properties.LANDSCAPE, properties.INDEPENDENCE})
     quantities: ClassVar = {
-        "rmse": Quantity("eV/Å", "force RMSE", "rms", "average"),
-        "mae": Quantity("eV/Å", "force MAE", over_time="average", positive=True),
-        "r2": Quantity("1", "coefficient of determination of force components"),
+        "rmse": Quantity("eV/Å", "force RMSE", "rms", "average", role=Role.FORCE_RMSE),
+        "mae": Quantity("eV/Å", "force MAE", over_time="average", positive=True, role=Role.FORCE_MAE),
+        "r2": Quantity("1", "coefficient of determination of force components", role=Role.FORCE_R2),
         "max": Quantity("eV/Å", "largest force error of an atom", "max"),
-        "angle": Quantity("°", "mean angle between model and reference force", positive=True),
+        "angle": Quantity("°", "mean angle between model and reference force", positive=True, role=Role.FORCE_ANGLE),
         "relative_rmse": Quantity("%", "force RMSE relative to the reference's RMS force", positive=True),
         "rmse_by_element": Quantity("eV/Å", "force RMSE by element", "rms"),
         "rmse_by_time": Quantity("eV/Å", "force RMSE by part of the run", "rms"),

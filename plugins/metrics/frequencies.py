@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subject, Values
+from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subject, Values, properties
 from mdprotocol_plugins.metrics._domain import no_molecule
 from mdprotocol_plugins.metrics._reference import differing
 from mdprotocol_plugins.metrics._series import finite
@@ -56,6 +56,7 @@ class Frequencies(ProbeMetric):
     needs: ClassVar = frozenset(
         {"wavenumber", "finer_wavenumber", "mode_vector", "minimum", "atomic_number", "initial_position"}
     )
+    tests: ClassVar = frozenset({properties.LANDSCAPE})
     quantities: ClassVar = {
         "mae": Quantity("cm⁻¹", "mean error of the harmonic frequencies", "max"),
         "worst": Quantity("cm⁻¹", "largest error of a harmonic frequency", "max"),

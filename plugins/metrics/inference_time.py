@@ -11,7 +11,17 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Subject, Topology, Values, fresh_answer
+from mdprotocol.api import (
+    NotMeasurable,
+    ProbeMetric,
+    Quantity,
+    Role,
+    Subject,
+    Topology,
+    Values,
+    fresh_answer,
+    properties,
+)
 from mdprotocol_plugins.metrics._series import enough, finite
 
 MIN_CALLS = 20
@@ -43,11 +53,14 @@ class InferenceTime(ProbeMetric):
 
     alone: ClassVar = True
     needs: ClassVar = frozenset({"call_time", "batch_size"})
+    tests: ClassVar = frozenset({properties.COST})
     quantities: ClassVar = {
-        "median_ms": Quantity("ms", "median time of an evaluation of one molecule", "max"),
+        "median_ms": Quantity("ms", "median time of an evaluation of one molecule", "max", role=Role.STEP_TIME),
         "p95_ms": Quantity("ms", "95th percentile of the time of an evaluation of one molecule", "max"),
         "median_per_molecule_ms": Quantity("ms", "median time in the largest batch, per molecule", "max"),
-        "median_ms_by_batch": Quantity("ms", "median time of an evaluation of the whole batch", "max"),
+        "median_ms_by_batch": Quantity(
+            "ms", "median time of an evaluation of the whole batch", "max", role=Role.BATCH_TIME
+        ),
     }
 
     def probe(self, subject: Subject) -> xr.Dataset:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import xarray as xr
 
-from mdprotocol.api import MEV_PER_EV, Metric, NotMeasurable, Quantity, Values
+from mdprotocol.api import MEV_PER_EV, Metric, NotMeasurable, Quantity, Values, properties
 from mdprotocol_plugins.metrics._series import atoms_of, finite
 
 LARGE_EV_A = 10.0
@@ -30,6 +30,7 @@ class KernelError(Metric):
 
     type: Literal["kernel_error"] = "kernel_error"
     needs: ClassVar = frozenset({"force", "potential_energy"})
+    tests: ClassVar = frozenset({properties.KERNEL})
     quantities: ClassVar = {
         "force_max": Quantity(
             "eV/Å", "largest difference of a force component between kernel and plain float64", "max", asks="kernel"

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import xarray as xr
 
-from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Subject, Values
+from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Subject, Values, properties
 from mdprotocol_plugins.metrics._moving import constant_energy, start_temperature
 from mdprotocol_plugins.metrics._series import enough, finite
 
@@ -32,6 +32,7 @@ class Kinematics(ProbeMetric):
 
     needs_dynamics: ClassVar = True
     needs: ClassVar = frozenset({"position", "velocity", "temperature"})
+    tests: ClassVar = frozenset({properties.DYNAMICS})
     quantities: ClassVar = {
         "velocity_error": Quantity("1", "rms difference of displacements and velocities, relative to the rms", "max"),
         "start_temperature": Quantity("1", "relative deviation of the first temperature from the one asked for", "max"),

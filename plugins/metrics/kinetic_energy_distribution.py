@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import xarray as xr
 
-from mdprotocol.api import KB_EV_PER_K, Metric, NotMeasurable, Quantity, Values
+from mdprotocol.api import KB_EV_PER_K, Metric, NotMeasurable, Quantity, Values, properties
 from mdprotocol_plugins.metrics._series import enough, finite, inefficiency, thermostatted
 
 MIN_INDEPENDENT = 10
@@ -33,6 +33,7 @@ class KineticEnergyDistribution(Metric):
 
     type: Literal["kinetic_energy_distribution"] = "kinetic_energy_distribution"
     needs: ClassVar = frozenset({"kinetic_energy", "total_energy", "conserved_energy"})
+    tests: ClassVar = frozenset({properties.ENSEMBLE})
     quantities: ClassVar = {
         "mean_deviation": Quantity("%", "mean kinetic energy relative to the canonical one, minus 1"),
         "width_deviation": Quantity("%", "standard deviation of the kinetic energy relative to canonical, minus 1"),

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from ase.data import atomic_masses
 
-from mdprotocol.api import Metric, NotMeasurable, Quantity, Values
+from mdprotocol.api import Metric, NotMeasurable, Quantity, Values, properties
 from mdprotocol_plugins.metrics._rigid import motion
 from mdprotocol_plugins.metrics._series import finite
 
@@ -25,6 +25,7 @@ class Masses(Metric):
 
     type: Literal["masses"] = "masses"
     needs: ClassVar = frozenset({"mass", "atomic_number", "position", "velocity", "kinetic_energy"})
+    tests: ClassVar = frozenset({properties.BOOKKEEPING})
     quantities: ClassVar = {
         "deviation": Quantity("1", "largest relative deviation of a mass from the standard atomic weight", "max"),
         "kinetic": Quantity("1", "largest deviation of the kinetic energy from half the sum of m v²", "max"),

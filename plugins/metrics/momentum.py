@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import xarray as xr
 
-from mdprotocol.api import KB_EV_PER_K, Metric, NotMeasurable, Quantity, Structure, Values
+from mdprotocol.api import KB_EV_PER_K, Metric, NotMeasurable, Quantity, Structure, Values, properties
 from mdprotocol_plugins.metrics._domain import no_molecule
 from mdprotocol_plugins.metrics._rigid import kept, motion, periodic
 from mdprotocol_plugins.metrics._series import enough
@@ -31,6 +31,7 @@ class Momentum(Metric):
 
     type: Literal["momentum"] = "momentum"
     needs: ClassVar = frozenset({"position", "velocity", "mass", "pbc", "initial_position"})
+    tests: ClassVar = frozenset({properties.MOMENTUM})
     quantities: ClassVar = {
         "linear": Quantity("1", "largest change of the total momentum, relative to its thermal size", "max"),
         "angular": Quantity("1", "largest change of the angular momentum, relative to its thermal size", "max"),

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, Quantity, ReplicaComparison, Values
+from mdprotocol.api import NotMeasurable, Quantity, ReplicaComparison, Values, properties
 from mdprotocol_plugins.metrics._pairs import half_box, histogram, kinds, volume
 from mdprotocol_plugins.metrics._reference import against_replicas, comparable
 from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough
@@ -35,6 +35,7 @@ class RDF(ReplicaComparison):
     bin_A: Annotated[float, Field(gt=0, le=1)] = 0.1
 
     needs: ClassVar = frozenset({"position", "atomic_number", "cell", "pbc"})
+    tests: ClassVar = frozenset({properties.INTERMOLECULAR})
     quantities: ClassVar = {
         "error": Quantity("1", "mean difference of the radial distribution functions"),
         "error_by_pair": Quantity("1", "mean difference of a radial distribution function"),

@@ -10,7 +10,16 @@ import psutil
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Subject, Topology, Values
+from mdprotocol.api import (
+    NotMeasurable,
+    ProbeMetric,
+    Quantity,
+    Role,
+    Subject,
+    Topology,
+    Values,
+    properties,
+)
 from mdprotocol_plugins.metrics._series import finite
 
 BYTES_PER_MB = 1.0e6
@@ -34,10 +43,11 @@ class Resources(ProbeMetric):
 
     alone: ClassVar = True
     needs: ClassVar = frozenset({"parameters", "weights_bytes", "evaluation_bytes", "process_bytes"})
+    tests: ClassVar = frozenset({properties.COST})
     quantities: ClassVar = {
-        "parameters": Quantity("1", "trainable parameters", "same", asks="parameters"),
-        "weights_mb": Quantity("MB", "memory of the weights", "same", asks="parameters"),
-        "evaluation_mb": Quantity("MB", "growth of memory during evaluation", "max"),
+        "parameters": Quantity("1", "trainable parameters", "same", role=Role.PARAMETERS, asks="parameters"),
+        "weights_mb": Quantity("MB", "memory of the weights", "same", role=Role.WEIGHTS, asks="parameters"),
+        "evaluation_mb": Quantity("MB", "growth of memory during evaluation", "max", role=Role.EVALUATION_MEMORY),
         "process_mb": Quantity("MB", "resident memory of the process after evaluation", "max"),
     }
 

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Subject, Values
+from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Subject, Values, properties
 from mdprotocol_plugins.metrics._moving import constant_energy, start_temperature
 from mdprotocol_plugins.metrics._series import finite
 
@@ -34,6 +34,7 @@ class Reversibility(ProbeMetric):
 
     needs_dynamics: ClassVar = True
     needs: ClassVar = frozenset({"position", "velocity"})
+    tests: ClassVar = frozenset({properties.REVERSIBILITY})
     quantities: ClassVar = {
         "position_error": Quantity("Å", "largest distance of a coordinate from its start after the way back", "max"),
         "velocity_error": Quantity("1", "largest error of a velocity after the way back, relative to the rms", "max"),

@@ -10,7 +10,16 @@ import xarray as xr
 from ase.data import covalent_radii
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subject, Values
+from mdprotocol.api import (
+    NotMeasurable,
+    ProbeMetric,
+    Quantity,
+    Sign,
+    Structure,
+    Subject,
+    Values,
+    properties,
+)
 from mdprotocol_plugins.metrics._geometries import (
     bonds,
     nearest_pairs,
@@ -58,11 +67,20 @@ class ShortRangeWall(ProbeMetric):
     reachable_eV: Annotated[float, Field(gt=0)] = 20.0
 
     needs: ClassVar = frozenset({"push", "must_push", "energy"})
+    tests: ClassVar = frozenset({properties.SHORT_RANGE})
     quantities: ClassVar = {
         "least_push": Quantity("eV/Å", "smallest outward force between atoms pressed together", "min"),
         "lowest_energy_rise": Quantity("eV", "smallest rise of the energy of atoms pressed together", "min"),
         "holes": Quantity("1", "points where atoms pressed together attract", "max"),
     }
+    signs: ClassVar = (
+        Sign(
+            "holes",
+            0.5,
+            properties.SHORT_RANGE,
+            "at {:.0f} places atoms that are pressed together attract instead of repel",
+        ),
+    )
 
     def probe(self, subject: Subject) -> xr.Dataset:
         rows = list(self._rows(subject.structure))

@@ -20,6 +20,7 @@ from mdprotocol.api import (
     Subject,
     Topology,
     Values,
+    properties,
 )
 from mdprotocol_plugins.metrics._geometries import (
     answer,
@@ -63,6 +64,7 @@ class SizeConsistency(ProbeMetric):
     """Copies in the batch."""
 
     needs: ClassVar = frozenset({"sum_energy_change", "sum_force_change", "batch_energy_change", "batch_force_change"})
+    tests: ClassVar = frozenset({properties.EXTENSIVITY})
     quantities: ClassVar = {
         "energy_error": Quantity("meV/atom", "energy of two far copies against the sum of both", "max"),
         "force_error": Quantity("eV/Å", "forces of two far copies against those of each alone", "max"),

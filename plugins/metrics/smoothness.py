@@ -8,7 +8,16 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import MEV_PER_EV, ProbeMetric, Quantity, Structure, Subject, Values
+from mdprotocol.api import (
+    MEV_PER_EV,
+    ProbeMetric,
+    Quantity,
+    Sign,
+    Structure,
+    Subject,
+    Values,
+    properties,
+)
 from mdprotocol_plugins.metrics._geometries import (
     at_gap,
     bonds,
@@ -62,11 +71,21 @@ class Smoothness(ProbeMetric):
     levels: Annotated[int, Field(ge=4, le=20)] = 9
 
     needs: ClassVar = frozenset({"energy_jump", "energy_apart", "force_jump"})
+    tests: ClassVar = frozenset({properties.SMOOTHNESS})
     quantities: ClassVar = {
         "energy_jump": Quantity("meV", "largest step of the energy that refinement does not remove", "max"),
         "cutoff_jump": Quantity("meV", "the same while two copies are pulled apart", "max"),
         "force_jump": Quantity("eV/Å", "largest step of a force that refinement does not remove", "max"),
     }
+    signs: ClassVar = (
+        Sign("energy_jump", 1.0, properties.SMOOTHNESS, "the energy jumps by {:.2g} meV along a smooth path"),
+        Sign(
+            "cutoff_jump",
+            1.0,
+            properties.SMOOTHNESS,
+            "it jumps at the cutoff, by {:.2g} meV while two copies are pulled apart",
+        ),
+    )
 
     def probe(self, subject: Subject) -> xr.Dataset:
         random = np.random.default_rng([subject.seed, 3])

@@ -6,7 +6,15 @@ from typing import ClassVar, Literal
 
 import xarray as xr
 
-from mdprotocol.api import FS_PER_PS, Metric, NotMeasurable, Quantity, Values
+from mdprotocol.api import (
+    FS_PER_PS,
+    Metric,
+    NotMeasurable,
+    Quantity,
+    Role,
+    Values,
+    properties,
+)
 
 CAUSES = ("nan", "runaway_temperature", "broken_bond", "new_bond", "model_error", "other")
 
@@ -25,8 +33,9 @@ class Stability(Metric):
     """
 
     type: Literal["stability"] = "stability"
+    tests: ClassVar = frozenset({properties.STABILITY})
     quantities: ClassVar = {
-        "crashed": Quantity("1", "runs that failed", "total"),
+        "crashed": Quantity("1", "runs that failed", "total", role=Role.CRASHED),
         "survival": Quantity("1", "share of runs that reached their end", "proportion"),
         "time_to_failure_ps": Quantity("ps", "time until failure, or the planned length where there was none"),
         "failures_by_cause": Quantity("1", "runs that failed, by cause", "total"),

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subject, Topology, Values
+from mdprotocol.api import NotMeasurable, ProbeMetric, Quantity, Structure, Subject, Topology, Values, properties
 from mdprotocol_plugins.metrics._geometries import evaluated
 from mdprotocol_plugins.metrics._series import finite
 
@@ -39,6 +39,7 @@ class Stress(ProbeMetric):
     rattle_A: Annotated[float, Field(ge=0, le=0.5)] = 0.03
 
     needs: ClassVar = frozenset({"stress", "finite_strain"})
+    tests: ClassVar = frozenset({properties.STRESS})
     quantities: ClassVar = {
         "error": Quantity("GPa", "largest deviation of a component of the stress from finite strain", "max"),
         "pressure": Quantity("GPa", "pressure of the shaken structure by the model's stress", "max"),

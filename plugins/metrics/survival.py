@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import FS_PER_PS, Metric, NotMeasurable, Quantity, Values
+from mdprotocol.api import FS_PER_PS, Metric, NotMeasurable, Quantity, Values, properties
 from mdprotocol_plugins.metrics._series import finite
 
 
@@ -27,6 +27,7 @@ class Survival(Metric):
     spans: Annotated[int, Field(ge=1, le=100)] = 10
 
     needs: ClassVar = frozenset({"time"})
+    tests: ClassVar = frozenset({properties.STABILITY})
     quantities: ClassVar = {
         "alive": Quantity("1", "share of runs that have not failed", "proportion"),
         "at_end": Quantity("1", "share of runs that reached their planned end", "proportion"),

@@ -12,7 +12,16 @@ import xarray as xr
 from ase.geometry import complete_cell
 from pydantic import Field
 
-from mdprotocol.api import MEV_PER_EV, ProbeMetric, Quantity, Structure, Subject, Values
+from mdprotocol.api import (
+    MEV_PER_EV,
+    ProbeMetric,
+    Quantity,
+    Sign,
+    Structure,
+    Subject,
+    Values,
+    properties,
+)
 from mdprotocol_plugins.metrics._geometries import (
     evaluated,
     moved,
@@ -63,6 +72,7 @@ class Symmetry(ProbeMetric):
         for kind in ("rotation", "reflection", "translation", "permutation")
         for what in ("energy", "force")
     )
+    tests: ClassVar = frozenset({properties.SYMMETRY})
     quantities: ClassVar = {
         "rotation_energy": Quantity("meV", "largest change of the energy under rotation", "max"),
         "rotation_force": Quantity("eV/Å", "largest change of a force component under rotation", "max"),
@@ -73,6 +83,23 @@ class Symmetry(ProbeMetric):
         "permutation_energy": Quantity("meV", "largest change of the energy in another order of atoms", "max"),
         "permutation_force": Quantity("eV/Å", "largest change of a force component in another order of atoms", "max"),
     }
+    signs: ClassVar = (
+        Sign("rotation_energy", 1.0, properties.SYMMETRY, "rotation changes the energy by up to {:.2g} meV"),
+        Sign("rotation_force", 0.005, properties.SYMMETRY, "rotation changes forces by up to {:.2g} eV/Å"),
+        Sign("reflection_energy", 1.0, properties.SYMMETRY, "reflection changes the energy by up to {:.2g} meV"),
+        Sign("reflection_force", 0.005, properties.SYMMETRY, "reflection changes forces by up to {:.2g} eV/Å"),
+        Sign("translation_energy", 1.0, properties.SYMMETRY, "translation changes the energy by up to {:.2g} meV"),
+        Sign("translation_force", 0.005, properties.SYMMETRY, "translation changes forces by up to {:.2g} eV/Å"),
+        Sign(
+            "permutation_energy",
+            1.0,
+            properties.SYMMETRY,
+            "another order of the atoms changes the energy by {:.2g} meV",
+        ),
+        Sign(
+            "permutation_force", 0.005, properties.SYMMETRY, "another order of the atoms changes forces by {:.2g} eV/Å"
+        ),
+    )
 
     def probe(self, subject: Subject) -> xr.Dataset:
         random = np.random.default_rng([subject.seed, 2])

@@ -7,7 +7,13 @@ from typing import ClassVar, Literal
 
 import xarray as xr
 
-from mdprotocol.api import Metric, Quantity, Values
+from mdprotocol.api import (
+    Metric,
+    Quantity,
+    Role,
+    Values,
+    properties,
+)
 from mdprotocol_plugins.metrics._series import MIN_FRAMES, enough, finite, mean_error, thermostatted
 
 
@@ -36,8 +42,9 @@ class Temperature(Metric):
 
     type: Literal["temperature"] = "temperature"
     needs: ClassVar = frozenset({"temperature", "total_energy", "conserved_energy"})
+    tests: ClassVar = frozenset({properties.TEMPERATURE, properties.ENSEMBLE})
     quantities: ClassVar = {
-        "mean": Quantity("K", "mean kinetic temperature"),
+        "mean": Quantity("K", "mean kinetic temperature", role=Role.TEMPERATURE),
         "deviation": Quantity("K", "mean kinetic temperature minus target"),
         "deviation_percent": Quantity("%", "mean kinetic temperature minus target, relative to the target"),
         "fluctuation": Quantity("K", "standard deviation of the kinetic temperature in time"),

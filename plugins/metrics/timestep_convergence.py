@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import MEV_PER_EV, NotMeasurable, ProbeMetric, Quantity, Subject, Values
+from mdprotocol.api import MEV_PER_EV, NotMeasurable, ProbeMetric, Quantity, Subject, Values, properties
 from mdprotocol_plugins.metrics._moving import constant_energy, energy_noise, start_temperature, total_energy
 from mdprotocol_plugins.metrics._series import atoms_of, enough, finite
 
@@ -44,6 +44,7 @@ class TimestepConvergence(ProbeMetric):
 
     needs_dynamics: ClassVar = True
     needs: ClassVar = frozenset({"timestep", "total_energy", "energy_noise"})
+    tests: ClassVar = frozenset({properties.CONSERVATION, properties.MEMORYLESS, properties.INTEGRATION})
     quantities: ClassVar = {
         "order": Quantity("1", "order of the total energy's error in the time step", "min"),
         "order_error": Quantity("1", "distance of that order from 2", "max"),

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import ComparisonMetric, NotMeasurable, Quantity, Values
+from mdprotocol.api import ComparisonMetric, NotMeasurable, Quantity, Values, properties
 from mdprotocol_plugins.metrics._reference import comparable
 from mdprotocol_plugins.metrics._series import enough, finite
 
@@ -40,6 +40,7 @@ class TrajectoryDivergence(ComparisonMetric):
     window_fs: Annotated[float, Field(gt=0, le=1000)] = 30.0
 
     needs: ClassVar = frozenset({"time", "position", "velocity", "atomic_number"})
+    tests: ClassVar = frozenset({properties.LANDSCAPE, properties.TRAJECTORY, properties.RATES})
     quantities: ClassVar = {
         "rmsd": Quantity("Å", "distance between trajectories of equal start, within the window"),
         "relative": Quantity("1", "distance between trajectories of equal start relative to the distance travelled"),

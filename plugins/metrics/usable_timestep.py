@@ -21,6 +21,7 @@ from mdprotocol.api import (
     Subject,
     Values,
     chemistry,
+    properties,
 )
 from mdprotocol_plugins.metrics._domain import no_coordinate
 from mdprotocol_plugins.metrics._moving import constant_energy, start_temperature
@@ -63,6 +64,7 @@ class UsableTimestep(ProbeMetric):
     needs_dynamics: ClassVar = True
     alone: ClassVar = True
     needs: ClassVar = frozenset({"timestep", "drift", "drift_error", "scatter", "shift", "stretch", "step_time"})
+    tests: ClassVar = frozenset({properties.TIMESTEP, properties.COST})
     quantities: ClassVar = {
         "largest_fs": Quantity("fs", "largest time step at which energy and structure hold", "min"),
         "ns_per_day": Quantity("ns/day", "simulated time a day at the largest time step that holds", "min"),

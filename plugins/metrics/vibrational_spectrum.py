@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from mdprotocol.api import NotMeasurable, Quantity, ReplicaComparison, Values
+from mdprotocol.api import NotMeasurable, Quantity, ReplicaComparison, Values, properties
 from mdprotocol_plugins.metrics._reference import against_replicas, comparable
 from mdprotocol_plugins.metrics._series import enough, finite
 
@@ -45,6 +45,7 @@ class VibrationalSpectrum(ReplicaComparison):
     resolution_cm: Annotated[float, Field(gt=0, le=1000)] = 30.0
 
     needs: ClassVar = frozenset({"time", "velocity", "position", "mass", "atomic_number"})
+    tests: ClassVar = frozenset({properties.LANDSCAPE, properties.RATES})
     quantities: ClassVar = {
         "error": Quantity("cm⁻¹", "distance between vibrational spectra"),
         "overlap": Quantity("1", "overlap of vibrational spectra"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,20 @@ from mdprotocol.app.sources import Prepared, Source
 from mdprotocol.app.trials import TRIAL, code_of_all
 from mdprotocol.app.workers import Workers
 from mdprotocol.assess.selftest import Power
-from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Topology
+from mdprotocol.contracts import (
+    Evaluation,
+    Evaluator,
+    Fault,
+    ForceField,
+    ModelFault,
+    MotionFault,
+    RecordFault,
+    Size,
+    SystemFault,
+    Topology,
+    properties,
+)
 from mdprotocol.errors import StructureError
-from mdprotocol.faults import Change, Fault, Flaw
-from mdprotocol.faults.motion import FaultyIntegrator, OtherIntegrator
-from mdprotocol.faults.wrapping import FlawedModel
 from mdprotocol.registry import build_registry
 
 REPLICAS, UNKNOWN = 5, 99
@@ -46,53 +55,69 @@ executor: {{type: serial}}
 """
 
 
-@dataclass(frozen=True)
-class Raising(Flaw):
+class Raising(ModelFault):
     """Raises, when a batch is prepared or when it is asked; or has the sound model refuse."""
 
-    how: str
+    type: str = "raising"
+    how: str = ""
+    breaks = frozenset({properties.CONSERVATIVE})
 
     def prepare(self, sound: ForceField, topology: Topology) -> Evaluator:
-        if self.how == "prepare":
+        how = self.how or self.type
+        if how == "prepare":
             raise ZeroDivisionError("a bug in the fault")
-        if self.how == "refuses":
+        if how == "refuses":
             return sound.prepare(replace(topology, numbers=np.full_like(topology.numbers, UNKNOWN)))
         evaluate = sound.prepare(topology)
 
         def answer(positions: torch.Tensor, cells: torch.Tensor) -> Evaluation:
-            if self.how == "evaluate":
+            if how == "evaluate":
                 raise ZeroDivisionError("a bug in the fault")
-            if self.how == "memory" or (self.how == "memory for half" and topology.copies == REPLICAS):
+            if how == "memory" or (how == "memory for half" and topology.copies == REPLICAS):
                 raise MemoryError("too large")
             return evaluate(positions, cells)
 
         return answer
 
 
-class RaisingStep(FaultyIntegrator):
+class Shrinking(Raising):
+    """Refuses, and has a bug where it is small."""
+
+    amount: float = 1.0
+    sized = Size("amount", "1")
+
+    def prepare(self, sound: ForceField, topology: Topology) -> Evaluator:
+        return Raising(how="evaluate" if self.amount < 0.3 else "refuses").prepare(sound, topology)
+
+
+class RaisingStep(MotionFault):
     """A step with a bug."""
 
-    def step(self, state: Any, update_forces: Any, streams: Any) -> None:
+    type: str = "step"
+    breaks = frozenset({properties.CONSERVATION})
+
+    def step(self, sound: Any, state: Any, update_forces: Any, streams: Any) -> None:
         raise ZeroDivisionError("a bug in the step")
 
 
-@dataclass(frozen=True)
-class RaisingChange(Change):
-    """Cannot be planted, or cannot change the files."""
+class Unplantable(SystemFault):
+    """It cannot be planted."""
 
-    how: str
+    type: str = "altered"
+    breaks = frozenset({properties.LANDSCAPE})
 
-    def planned(self, plan: Any, label: str) -> Any:
-        if self.how == "planned":
-            raise ZeroDivisionError("a bug in the plan")
-        return plan
+    def altered(self, structure: Any) -> Any:
+        raise ZeroDivisionError("a bug in the plan")
 
-    def spoil(self, plan: Any, folder: Any) -> None:
+
+class Unspoilable(RecordFault):
+    """It cannot change the files."""
+
+    type: str = "spoil"
+    breaks = frozenset({properties.EVIDENCE})
+
+    def spoiled(self, runs: Any) -> Any:
         raise ZeroDivisionError("a bug in the files")
-
-
-def fault(name: str, make: Callable[[float], Change]) -> Fault:
-    return Fault(name, name, None, "", (), make)
 
 
 @pytest.fixture
@@ -132,36 +157,36 @@ def picky(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 BUGS = {
-    "prepare": (lambda _: FlawedModel(Raising("prepare")), "PluginError: the planted fault raised ZeroDivisionError"),
-    "evaluate": (lambda _: FlawedModel(Raising("evaluate")), "PluginError: the planted fault raised ZeroDivisionError"),
-    "memory": (lambda _: FlawedModel(Raising("memory")), "MemoryError: too large"),
-    "step": (lambda _: OtherIntegrator(RaisingStep), "ZeroDivisionError: a bug in the step"),
-    "planned": (lambda _: RaisingChange("planned"), "ZeroDivisionError: a bug in the plan"),
-    "spoil": (lambda _: RaisingChange("spoil"), "ZeroDivisionError: a bug in the files"),
+    Raising(type="prepare"): "PluginError: the planted fault raised ZeroDivisionError",
+    Raising(type="evaluate"): "PluginError: the planted fault raised ZeroDivisionError",
+    Raising(type="memory"): "MemoryError: too large",
+    RaisingStep(): "ZeroDivisionError: a bug in the step",
+    Unplantable(): "ZeroDivisionError: a bug in the plan",
+    Unspoilable(): "ZeroDivisionError: a bug in the files",
 }
 
 
 def test_errors_are_kept_and_are_neither_caught_nor_missed(tried: Any, tmp_path: Path) -> None:
-    power = tried([fault(name, make) for name, (make, _) in BUGS.items()])
+    power = tried(list(BUGS))
     assert power.faults == ()
     found = {broken.fault.name: broken.problems for broken in power.broken}
-    assert list(found) == list(BUGS)
-    for name, (_, said) in BUGS.items():
-        (problem, traceback), *_ = found[name].items()
-        assert said in problem, name
-        assert "test_trials.py" in traceback, name
+    assert list(found) == [fault.type for fault in BUGS]
+    for fault, said in BUGS.items():
+        (problem, traceback), *_ = found[fault.type].items()
+        assert said in problem, fault
+        assert "test_trials.py" in traceback, fault
     assert not power.met
     assert len(list(tmp_path.glob(f"trials/*/{TRIAL}"))) == 1  # the sound one: the others are to be done again
 
 
 def test_a_batch_that_is_too_large_for_the_memory_goes_in_halves(tried: Any) -> None:
-    power = tried([fault("memory for half", lambda _: FlawedModel(Raising("memory for half")))])
+    power = tried([Raising(type="memory for half")])
     assert power.broken == ()
     assert power.faults[0].outcomes["no_crash"].name == "PASS"
 
 
 def test_a_refusal_of_the_sound_model_is_an_observation(tried: Any, picky: None) -> None:
-    power = tried([fault("refused", lambda _: FlawedModel(Raising("refuses")))])
+    power = tried([Raising(type="refuses")])
     assert power.broken == ()
     assert set(power.faults[0].by) == {"no_crash", "gradient"}
     assert power.met
@@ -192,11 +217,7 @@ def mdprotocol_metrics():
 
 
 def test_a_smaller_size_that_breaks_ends_the_search_and_is_an_error(tried: Any, picky: None) -> None:
-    def make(size: float) -> Change:
-        return FlawedModel(Raising("evaluate" if size < 0.3 else "refuses"))
-
-    one = Fault("sized", "sized", 1.0, "1", (), make, scalable=True)
-    power = tried([one], sizes=True)
+    power = tried([Shrinking()], sizes=True)
     (seen,) = power.faults
     assert (seen.caught, seen.smallest) == (True, 0.5)
     assert [broken.fault.size for broken in power.broken] == [0.25, 0.125]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mdprotocol.assess import Measurements, judge_models, measure
+from mdprotocol.assess import Measurements, judge_models, measure, to_dataset
 from mdprotocol.contracts import (
     ComparisonMetric,
     ForceField,
@@ -188,6 +188,10 @@ class World:
 
     def measure(self) -> Measurements:
         return measure(self.study, self.folder)
+
+    def dataset(self, found: Measurements | None = None) -> xr.Dataset:
+        """Measurements as they are stored."""
+        return to_dataset(found or self.measure(), self.study)
 
     def judge(self, measurements: Measurements | None = None) -> ModelVerdict:
         """The verdict on the one model."""

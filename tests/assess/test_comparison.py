@@ -34,7 +34,7 @@ def judged(world, tmp_path):
         made = world(criteria)
         made.folder = ResultsFolder(tmp_path / name)
         found = made.fill(value).measure()
-        made.folder.write_dataset("measurements.nc", found.dataset)
+        made.folder.write_dataset("measurements.nc", made.dataset(found))
         report = Report("n", "", [made.judge(found)], [], [], {}, {}, lambda run: made.folder.open(run))
         for path, data in JsonReporter().render(report).items():
             made.folder.write_bytes(path, data)

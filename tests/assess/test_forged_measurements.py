@@ -11,8 +11,8 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mdprotocol.assess import Measurements, judge_models, tabulate
-from mdprotocol.assess.measurements import REASON
+from mdprotocol.assess import from_dataset, judge_models, tabulate
+from mdprotocol.assess.measurements_file import REASON
 from mdprotocol.errors import MDProtocolError, StoreError
 from mdprotocol.store import ResultsFolder
 
@@ -58,10 +58,10 @@ def _attrs(dataset: xr.Dataset, **changes: object) -> xr.Dataset:
 @pytest.mark.parametrize("how", FORGED)
 def test_it_is_refused(world, how: str) -> None:
     made = world().fill(lambda run: 0.25)
-    sound = made.measure().dataset
-    assert Measurements.stored(sound).quantities
+    sound = made.dataset()
+    assert from_dataset(sound).quantities
     with pytest.raises(StoreError, match="no measurements of this program"):
-        Measurements.stored(FORGED[how](sound))
+        from_dataset(FORGED[how](sound))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -76,7 +76,7 @@ def test_whatever_is_taken_out_or_replaced_ends_in_our_own_error(data: st.DataOb
         if name in forged.variables:
             forged = data.draw(st.sampled_from(CHANGES))(forged, name)
     try:
-        found = Measurements.stored(forged)
+        found = from_dataset(forged)
         judge_models(made.study, found)
         tabulate(made.study, found)
     except MDProtocolError:
@@ -110,7 +110,7 @@ CHANGES = [
 @pytest.fixture
 def forged_world(world):
     made = world().fill(lambda run: 0.25)
-    return made, made.measure().dataset
+    return made, made.dataset()
 
 
 def test_a_file_that_cannot_be_read_to_its_end_is_our_own_error(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_what_the_metric_declares_deterministic_is_decided_and_stored_so(world, 
     found = made.fill(lambda run: 1.0).measure()
     assert made.judge(found).decision is decision
     assert found.quantities["planned.kelvin"].deterministic
-    assert found.dataset["planned.kelvin"].attrs["deterministic"] == 1
+    assert made.dataset(found)["planned.kelvin"].attrs["deterministic"] == 1
 
 
 def test_more_replicas_are_no_advice_for_identical_samples():

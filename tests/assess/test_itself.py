@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from mdprotocol.assess.places import Place
 from mdprotocol.plan.itself import ITSELF
 from mdprotocol.verdicts import Decision
 
@@ -47,7 +46,7 @@ def test_it_is_rejected_by_what_applies(world, spread) -> None:
 @pytest.mark.parametrize(("flavour", "reason"), [("student", ITSELF), ("teacher", "")])
 def test_a_comparison_with_itself_is_not_measured(world, spread, flavour: str, reason: str) -> None:
     made = world(LOW | CLOSE, reference=flavour).fill(spread(0.5, 0.01))
-    reading = made.measure().reading("difference.signed", Place.of(made.runs[0]))
+    reading = made.measure().reading("difference.signed", made.runs[0].id)
     assert reading.reason == reason
     assert bool(reading.values) is not bool(reason)
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mdprotocol.assess import Measurements, tabulate
+from mdprotocol.assess import from_dataset, tabulate
 from mdprotocol.assess.labelled import LabelCount, count_labels
-from mdprotocol.assess.places import Place
 from mdprotocol.errors import StoreError
 from mdprotocol.plan.identity import settings_facts
 from mdprotocol.protocol.schema import LabelRules
@@ -138,21 +137,20 @@ def test_the_number_of_labels_is_beside_the_measurement(world) -> None:
 def test_they_are_stored_with_the_measurements(world) -> None:
     made = filled(world, ForceError(), "rmse")
     before = made.measure()
-    made.folder.write_dataset("measurements.nc", before.dataset)
-    after = Measurements.stored(made.folder.load("measurements.nc"))
-    place = next(
-        Place.of(r) for r in made.runs if r.model != "reference" and r.system == "water" and r.temperature_K == 300
-    )
-    assert after.run_labels[place] == 11
-    assert after.labels("force_error.rmse", place) == 11
+    made.folder.write_dataset("measurements.nc", made.dataset(before))
+    stored = made.folder.load("measurements.nc")
+    after = from_dataset(stored)
+    run = next(r.id for r in made.runs if r.model != "reference" and r.system == "water" and r.temperature_K == 300)
+    assert (after.labels[run].given, after.labels[run].planned) == (11, 11)
+    assert after.reading("force_error.rmse", run).labels == 11
     assert made.judge(after) == made.judge(before)
-    old = after.dataset.drop_vars(["run_labels", "run_labels_planned"]).assign_attrs(mdprotocol_measurements=1)
+    old = stored.drop_vars(["run_labels", "run_labels_planned"]).assign_attrs(mdprotocol_measurements=1)
     with pytest.raises(
         StoreError, match=r"format 1, and this version reads format 2\); `mdprotocol judge` measures again"
     ):
-        Measurements.stored(old)
+        from_dataset(old)
     with pytest.raises(StoreError, match="run_labels"):
-        Measurements.stored(after.dataset.drop_vars("run_labels"))
+        from_dataset(stored.drop_vars("run_labels"))
 
 
 def test_one_run_with_missing_labels_leaves_the_condition_unmeasured(world) -> None:

@@ -11,19 +11,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mdprotocol.assess import Measurements, measure, measuring, tabulate
+from mdprotocol.assess import from_dataset, measure, measuring, tabulate
 from mdprotocol.assess.measuring import measure_part
-from mdprotocol.assess.places import Place
 from mdprotocol.contracts import Metric, Quantity, ReplicaComparison
 
 
 def reason_of(made, index=0, quantity="level.mean"):
-    return made.measure().reading(quantity, Place.of(made.runs[index])).reason
+    return made.measure().reading(quantity, made.runs[index].id).reason
 
 
 def test_a_measured_run_has_its_value_and_no_reason(world):
     made = world().fill(lambda run: 0.25)
-    reading = made.measure().reading("level.mean", Place.of(made.runs[0]))
+    reading = made.measure().reading("level.mean", made.runs[0].id)
     assert reading.values == {(): 0.25}
     assert reading.reason == ""
 
@@ -48,7 +47,7 @@ def test_a_stored_run_of_another_identity_is_not_trusted(world):
     made = world().fill(lambda run: 1.0)
     planned = [replace(run, identity="ff" * 32) for run in made.runs]
     found = measure(replace(made.study, runs=tuple(planned), probes=()), made.folder)
-    assert "not the planned one" in found.reading("level.mean", Place.of(planned[0])).reason
+    assert "not the planned one" in found.reading("level.mean", planned[0].id).reason
 
 
 @pytest.mark.parametrize(
@@ -115,7 +114,7 @@ def test_a_comparison_may_ask_for_the_references_other_replicas(world, lost, oth
         if run.model == "reference" and run.replica == lost:
             made.write(run, 99.0, outcome="failed", failure_kind="nan", failure_time_fs=3.0)
     found = made.measure()
-    place = Place.of(made.runs[1])
+    place = made.runs[1].id
     assert found.reading("yardstick.count", place).values == {(): others}
     assert found.reading("yardstick.sum", place).values == {(): total}
 
@@ -124,7 +123,7 @@ def test_a_failed_probe_is_a_reason(world):
     made = world().fill(lambda run: 1.0)
     made.write_probe(made.probes[0], 1.0, outcome="failed", failure_detail="out of memory")
     found = made.measure()
-    first, second = (found.reading("examined.found", Place.of(probe)).reason for probe in made.probes)
+    first, second = (found.reading("examined.found", probe.id).reason for probe in made.probes)
     assert "out of memory" in first
     assert second == "the probe is missing or its file is damaged"
 
@@ -150,7 +149,7 @@ def test_a_metric_that_measures_no_failed_run_is_not_asked_about_one(world):
     made = world(metrics={"end": OfCompleted(), "any": Frames()}).fill(lambda run: 1.0)
     made.write(made.runs[0], 1.0, outcome="failed", failure_kind="nan", failure_time_fs=3.0)
     found = made.measure()
-    place, other = (Place.of(run) for run in made.runs[:2])
+    place, other = (run.id for run in made.runs[:2])
     reason = "the run failed (nan at 3 fs): only runs that reached their end are measured"
     assert found.reading("end.count", place).reason == reason
     assert found.reading("any.count", place).values == found.reading("end.count", other).values
@@ -200,21 +199,21 @@ def test_a_careless_metric_is_not_measured(world, returns, text):
 def test_one_metric_cannot_change_what_the_next_one_sees(world, returns):
     first = world().metrics["level"]
     made = world(metrics={"careless": Careless(returns=returns), "level": first}).fill(lambda run: 1.0)
-    assert made.measure().reading("level.mean", Place.of(made.runs[0])).values == {(): 1.0}
+    assert made.measure().reading("level.mean", made.runs[0].id).values == {(): 1.0}
 
 
 def test_measurements_read_back_say_the_same(world):
     made = world().fill(lambda run: None if run.replica == 1 else 0.1 + run.replica, elements="H O")
     made.write_probe(made.probes[0], 4.0)
     before = made.measure()
-    made.folder.write_dataset("measurements.nc", before.dataset)
+    made.folder.write_dataset("measurements.nc", made.dataset(before))
     with made.folder.open("measurements.nc") as stored:
-        after = Measurements(stored.load())
-    xr.testing.assert_identical(before.dataset.drop_attrs(), after.dataset.drop_attrs())
+        after = from_dataset(stored.load())
+    xr.testing.assert_identical(made.dataset(before).drop_attrs(), made.dataset(after).drop_attrs())
     assert after.quantities == before.quantities
     for run in made.runs:
         for quantity in before.quantities:
-            assert after.reading(quantity, Place.of(run)) == before.reading(quantity, Place.of(run))
+            assert after.reading(quantity, run.id) == before.reading(quantity, run.id)
     assert made.judge(after) == made.judge(before)
     rows = tabulate(made.study, after)
     assert repr(rows) == repr(tabulate(made.study, before))
@@ -222,7 +221,7 @@ def test_measurements_read_back_say_the_same(world):
 
 def test_each_quantity_has_its_units_in_the_file(world):
     made = world().fill(lambda run: 1.0)
-    dataset = made.measure().dataset
+    dataset = made.dataset()
     assert dataset["level.mean"].attrs == {"units": "eV", "long_name": "signal, mean", "pool": "mean", "positive": 0}
     assert dataset["level.mean"].dims == ("model", "system", "simulation", "temperature", "replica")
 
@@ -273,9 +272,9 @@ def test_who_measures_and_in_which_order_changes_nothing(world):
         made.write_probe(probe, 0.5)
     here = made.measure()
     there = measure(made.study, made.folder, elsewhere)
-    assert there.dataset.identical(here.dataset)
-    assert list(there.dataset.variables) == list(here.dataset.variables)
-    assert len({made.measure().reading("level.mean", Place.of(run)).reason for run in made.runs}) > 2
+    assert made.dataset(there).identical(made.dataset(here))
+    assert list(made.dataset(there).variables) == list(made.dataset(here).variables)
+    assert len({made.measure().reading("level.mean", run.id).reason for run in made.runs}) > 2
 
 
 def test_a_variable_is_read_once_for_all_metrics_and_nobody_can_change_it(world, monkeypatch):
@@ -295,4 +294,4 @@ def test_a_variable_is_read_once_for_all_metrics_and_nobody_can_change_it(world,
         made = world(criteria={}, metrics={"spoiler": Spoiler(), "level": world().metrics["level"]})
         made.fill(lambda run: 0.25)
         assert "read-only" in reason_of(made, quantity="spoiler.done")
-        assert made.measure().reading("level.mean", Place.of(made.runs[0])).values == {(): 0.25}
+        assert made.measure().reading("level.mean", made.runs[0].id).values == {(): 0.25}

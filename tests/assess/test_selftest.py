@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pytest
 
-from mdprotocol.assess.selftest import Broken, Planted, Power, Seen, Trial, false_alarms, metric_types, see, upper_bound
+from mdprotocol.api import ModelFault, RecordFault, Size, properties
+from mdprotocol.assess.selftest import (
+    Broken,
+    Planted,
+    Power,
+    Seen,
+    Trial,
+    expected_of,
+    false_alarms,
+    metric_types,
+    see,
+    upper_bound,
+)
 from mdprotocol.contracts import TaskFailure
 from mdprotocol.protocol.schema import Criterion, Protocol
 from mdprotocol.verdicts import Outcome
@@ -29,7 +41,7 @@ def trial(decision: str = "REJECTED", **outcomes: Outcome) -> Trial:
 
 
 def fault(*seen_by: str) -> Planted:
-    return Planted("fault", "something is wrong", 0.1, "eV", seen_by)
+    return Planted("fault", "something is wrong", 0.1, "eV", seen_by, by_any=not seen_by)
 
 
 def seen(faulty: Trial, *seen_by: str, baseline: Trial = SOUND, registered: tuple[str, ...] = ()) -> Seen:
@@ -117,3 +129,38 @@ def test_a_fault_that_could_not_be_tried_is_neither_caught_nor_missed() -> None:
     assert (power.caught, power.as_expected, len(power.faults)) == (1, 1, 1)
     assert not power.met
     assert Power("m", SOUND, (yes,), quiet, 1.0).met
+
+
+def test_expected_of_a_fault_are_the_metrics_that_test_what_it_breaks() -> None:
+    tests = {"turning": {properties.SYMMETRY}, "keeping": {properties.CONSERVATION, properties.MEMORYLESS}, "odd": ()}
+    found = expected_of(Leaning(), tests)
+    assert (found.name, found.what, found.size, found.units) == ("leaning", "everything leans", 0.5, "eV")
+    assert (found.seen_by, found.breaks, found.by_any) == (("turning",), ("momentum", "symmetry"), False)
+
+
+def test_a_fault_that_takes_away_what_every_metric_needs_is_for_any() -> None:
+    found = expected_of(Gone(), {"turning": {properties.SYMMETRY}})
+    assert (found.seen_by, found.by_any) == ((), True)
+    assert expected_of(Gone(), {}).by_any
+
+
+class Leaning(ModelFault):
+    """Everything leans."""
+
+    type: Literal["leaning"] = "leaning"
+    slope_eV: float = 0.5
+    sized: ClassVar = Size("slope_eV", "eV")
+    breaks: ClassVar = frozenset({properties.SYMMETRY, properties.MOMENTUM})
+
+    def prepare(self, sound: Any, topology: Any) -> Any:
+        return sound.prepare(topology)
+
+
+class Gone(RecordFault):
+    """Everything is gone."""
+
+    type: Literal["gone"] = "gone"
+    breaks: ClassVar = frozenset({properties.EVIDENCE})
+
+    def spoiled(self, runs: Any) -> Any:
+        return {}

@@ -55,6 +55,18 @@ def test_an_unknown_fault_is_a_usage_error(cli, small: Path) -> None:
     assert "did you mean 'curl'" in ended.err
 
 
+def test_sizes_are_those_of_faults_that_have_one(cli, small: Path) -> None:
+    text = small.read_text(encoding="utf-8") + "selftest: {sizes: {curll: 0.1, jump: 0.1, euler: 1}}\n"
+    small.write_text(text, encoding="utf-8")
+    ended = cli("check", small)
+    assert ended.code == 2
+    line = text.count("\n")
+    assert f"small.yaml:{line}:20: selftest.sizes.curll: there is no fault 'curll' with a size" in ended.err
+    assert "did you mean 'curl'?" in ended.err
+    assert "selftest.sizes.euler" in ended.err
+    assert "selftest.sizes.jump" not in ended.err
+
+
 def test_bounds_cannot_be_changed_for_the_self_test(cli, small: Path) -> None:
     ended = cli("check", small, "--set", "selftest.changes={criteria.forces.max: 100}")
     assert ended.code == 2

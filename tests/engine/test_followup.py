@@ -14,7 +14,17 @@ import torch
 import xarray as xr
 
 from mdprotocol.assess import diagnose as rules
-from mdprotocol.contracts import Evaluation, Evaluator, ForceField, Metric, Model, Structure, Subject, Topology
+from mdprotocol.contracts import (
+    Evaluation,
+    Evaluator,
+    ForceField,
+    Metric,
+    Model,
+    Structure,
+    Subject,
+    Topology,
+    properties,
+)
 from mdprotocol.engine.followup import _stretch, follow_up_task, in_double
 from mdprotocol.engine.propagate import propagate
 from mdprotocol.plan.followup import FollowUp, Rerun
@@ -177,7 +187,7 @@ def found(tmp_path: Path, hydrogen: Structure) -> Callable[..., Mapping[str, lis
         with folder.open(task.path) as table:
             rows = rules.rows_of(table.load())
         metrics = {metric.type: metric for _, metric, _ in CRITERIA.values()}
-        causes = list(rules.diagnose(_all_failed(), metrics, rows))
+        causes = list(rules.diagnose(_all_failed(), metrics, rows, list(PROBES.values())))
         return {name: [cause for cause in causes if cause.criterion == name] for name in CRITERIA}
 
     return diagnosed
@@ -200,52 +210,54 @@ def test_a_sound_model_is_blamed_for_nothing_but_differing_from_the_reference(fo
     diagnosis = found()
     assert causes(diagnosis, "crash") == causes(diagnosis, "conservation") == []
     (forces,) = diagnosis["forces"]
-    assert forces.cause == rules.WRONG_PHYSICS
+    assert forces.cause == properties.LANDSCAPE.cause
     assert "symmetry, smoothness, short_range_wall found no fault" in forces.evidence
 
 
 def test_a_time_step_that_is_too_long_is_named(found):
     """1.25 fs for a period of 7.6 fs: the energy's fluctuation falls to a quarter with half the step."""
     (cause,) = found(timestep_fs=1.25)["conservation"]
-    assert cause.cause == rules.INTEGRATION
+    assert cause.cause == properties.TIMESTEP.cause
     assert "with half the time step energy_fluctuation.per_atom is" in cause.evidence
 
 
 def test_rounding_is_named(found):
     diagnosis = found("coarse")
-    assert rules.PRECISION in causes(diagnosis, "conservation")
-    assert rules.INTEGRATION not in causes(diagnosis, "conservation")
+    assert properties.PRECISION.cause in causes(diagnosis, "conservation")
+    assert properties.TIMESTEP.cause not in causes(diagnosis, "conservation")
 
 
 def test_forces_that_are_no_gradient_are_named(found):
     diagnosis = found("curl")
-    assert causes(diagnosis, "conservation") == [rules.NON_CONSERVATIVE]
-    assert causes(diagnosis, "forces") == [rules.NON_CONSERVATIVE, rules.BROKEN_SYMMETRY]
+    assert causes(diagnosis, "conservation") == [properties.CONSERVATIVE.cause]
+    assert causes(diagnosis, "forces") == [properties.CONSERVATIVE.cause, properties.SYMMETRY.cause]
     assert "meV of work round a closed path" in diagnosis["conservation"][0].evidence
 
 
 def test_an_energy_that_jumps_is_named(found):
     diagnosis = found("jump")
-    assert rules.DISCONTINUITY in causes(diagnosis, "conservation")
-    assert rules.INTEGRATION not in causes(diagnosis, "conservation")
-    assert "jumps by 30 meV" in next(c.evidence for c in diagnosis["conservation"] if c.cause == rules.DISCONTINUITY)
+    assert properties.SMOOTHNESS.cause in causes(diagnosis, "conservation")
+    assert properties.TIMESTEP.cause not in causes(diagnosis, "conservation")
+    assert "jumps by 30 meV" in next(
+        c.evidence for c in diagnosis["conservation"] if c.cause == properties.SMOOTHNESS.cause
+    )
 
 
 def test_an_energy_that_depends_on_orientation_is_named(found):
     diagnosis = found("oriented")
-    assert causes(diagnosis, "forces") == [rules.BROKEN_SYMMETRY]
-    assert causes(diagnosis, "crash") == [rules.BROKEN_SYMMETRY]
+    assert causes(diagnosis, "forces") == [properties.SYMMETRY.cause]
+    assert causes(diagnosis, "crash") == [properties.SYMMETRY.cause]
     assert causes(diagnosis, "conservation") == []
 
 
 def test_a_hole_in_the_potential_is_named(found):
     diagnosis = found("hole")
-    assert causes(diagnosis, "crash") == [rules.HOLE]
-    assert rules.HOLE not in causes(diagnosis, "conservation")
+    assert causes(diagnosis, "crash") == [properties.SHORT_RANGE.cause]
+    assert properties.SHORT_RANGE.cause not in causes(diagnosis, "conservation")
 
 
 def test_a_memory_of_earlier_calls_is_named(found):
-    assert rules.MEMORY in causes(found("forgetful"), "conservation")
+    assert properties.MEMORYLESS.cause in causes(found("forgetful"), "conservation")
 
 
 def test_a_molecule_that_really_breaks_is_told_from_a_fault(found):
@@ -259,7 +271,7 @@ def test_a_molecule_that_really_breaks_is_told_from_a_fault(found):
 def test_a_quick_look_leaves_out_the_reruns_in_float64(found):
     """Where only what would be nice has failed, they would cost more than they tell."""
     diagnosis = found("coarse", limits={"seconds": 120.0, "quick": True})
-    assert rules.PRECISION not in causes(diagnosis, "conservation")
+    assert properties.PRECISION.cause not in causes(diagnosis, "conservation")
 
 
 def test_a_finished_probe_is_read_and_not_done_again(found, tmp_path, hydrogen):
@@ -269,7 +281,7 @@ def test_a_finished_probe_is_read_and_not_done_again(found, tmp_path, hydrogen):
     path = "probes/planted/h2/symmetry.nc"
     ResultsFolder(tmp_path).write_dataset(path, stored.assign_attrs(identity="cd" * 32))
     diagnosis = found(limits={"seconds": 120.0, "done": {("h2", "symmetry"): path}})
-    assert causes(diagnosis, "forces") == [rules.BROKEN_SYMMETRY]
+    assert causes(diagnosis, "forces") == [properties.SYMMETRY.cause]
 
 
 def test_a_failing_run_is_followed_over_its_failure_however_little_time_there_is(tmp_path):

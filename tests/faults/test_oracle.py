@@ -9,8 +9,7 @@ import pytest
 
 from mdprotocol.contracts import ForceField
 from mdprotocol.errors import StructureError
-from mdprotocol.faults import Oracle, oracle_protocol
-from mdprotocol.faults.oracle import TEACHER_SHARE, holds
+from mdprotocol.faults.oracle import TEACHER_SHARE, Oracle, holds, oracle_protocol
 from mdprotocol.protocol import read_document, validate
 from mdprotocol.registry import build_registry
 from mdprotocol.testing.structures import make_structure, molecule_structure, rattled

@@ -336,17 +336,17 @@ def run_facts(folder: Path) -> Reader:
 
 
 def measurements(folder: Path) -> Reader:
-    from mdprotocol.assess import Measurements, judge_models, measure, tabulate
+    from mdprotocol.assess import from_dataset, judge_models, measure, tabulate, to_dataset
     from mdprotocol.store import ResultsFolder
 
     def seeds() -> list[bytes]:
         inner = folder / "seeds"
         _bytes_of(folder, RUN, _run_dataset())
-        return [_bytes_of(folder, "measurements.nc", measure(_planned(), ResultsFolder(inner)).dataset)]
+        return [_bytes_of(folder, "measurements.nc", to_dataset(measure(_planned(), ResultsFolder(inner)), _planned()))]
 
     def read(path: Path) -> None:
         study = _planned()
-        found = Measurements.stored(ResultsFolder(path.parent).load("measurements.nc"))
+        found = from_dataset(ResultsFolder(path.parent).load("measurements.nc"))
         judge_models(study, found)
         tabulate(study, found)
 

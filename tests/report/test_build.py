@@ -1,9 +1,13 @@
 """The content of all reports, put together once."""
 
+from typing import ClassVar, Literal
+
 import pytest
 
+from mdprotocol.api import Metric, Quantity, Role
 from mdprotocol.protocol.schema import Protocol
-from mdprotocol.report import build, build_report
+from mdprotocol.registry import build_registry
+from mdprotocol.report import build, build_report, summary
 from mdprotocol.testing import reports
 
 
@@ -44,3 +48,28 @@ def test_figures_are_drawn_once_and_only_when_asked_for(protocol, monkeypatch):
     assert drawn == []
     assert report.figures() == report.figures() == ("figure",)
     assert len(drawn) == 1
+
+
+def test_quantities_have_the_roles_that_their_metrics_give_them():
+    roles = build.roles_of([cls() for cls in build_registry().classes("metrics")])
+    assert roles.items() >= reports.ROLES.items()
+    assert sorted(roles.values()) == sorted(Role)  # each once
+
+
+class Strain(Metric):
+    """A force error of another plugin."""
+
+    type: Literal["strain"] = "strain"
+    quantities: ClassVar = {"size": Quantity("eV/Å", "its size", role=Role.FORCE_RMSE), "other": Quantity("1", "x")}
+
+    def measure(self, run):
+        return {}
+
+
+def test_a_metric_of_another_plugin_is_shown_in_the_role_that_it_gives(protocol):
+    assert build.roles_of([Strain()]) == {"strain.size": Role.FORCE_RMSE}
+    found = reports.cells("original", "strain.size", "eV/Å", [0.1] * 9, 0.01)
+    report = make(protocol, measurements=found, metrics=[Strain()])
+    table = summary.summary(report, "original")
+    assert table.columns[-1] == "force RMSE (eV/Å)"
+    assert table.rows[0][-1] == "0.100 ± 0.010"

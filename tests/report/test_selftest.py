@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 
 from mdprotocol.assess.selftest import Broken, Planted, Power, Trial, false_alarms, see
 from mdprotocol.protocol.schema import Criterion, Protocol, SelfTest
@@ -65,3 +66,13 @@ def test_a_fault_that_could_not_be_tried_is_shown_with_its_traceback() -> None:
     (model,) = json.loads(files["selftest.json"])["models"]
     assert model["met"] is False
     assert model["broken"][0]["problems"] == {"ZeroDivisionError: no | mass": "Traceback:\n  line 3\n"}
+
+
+def test_a_fault_that_no_metric_is_there_for_says_so() -> None:
+    protocol, power = _power()
+    sound = power.baseline
+    odd = Planted("odd", "something else", None, "", (), ("polarisation",))
+    missed = see(protocol, odd, sound, Trial("odd", "REJECTED", {"speed": PASS, "forces": FAIL}), ("force_error",))
+    assert (missed.caught, missed.as_expected) == (True, False)
+    text = render_selftest(protocol, [replace(power, faults=(missed,))], 1.0)["selftest.md"].decode()
+    assert "- `odd`: it breaks polarisation, which no metric tests." in text

@@ -11,11 +11,12 @@ from mdprotocol.contracts import Figure, Report
 from mdprotocol.report import escape
 from mdprotocol.report.figures import models, overview, parity, structures, style, survival, timelines
 from mdprotocol.report.figures.series import Material, NothingToDraw
+from mdprotocol.report.pictures import Picture
 
 
 @dataclass(frozen=True)
 class _Drawing:
-    name: str
+    name: Picture
     title: str
     caption: str
     draw: Callable[[Material], bytes]
@@ -23,42 +24,42 @@ class _Drawing:
 
 OF_A_MODEL = (
     _Drawing(
-        "criteria",
+        Picture.CRITERIA,
         "Criteria at a glance",
         "How much of its bound each criterion uses: left of the line is inside. The marker is the worst cell, the bar "
         "its confidence interval, faint dots are the other cells.",
         overview.overview,
     ),
     _Drawing(
-        "energy",
+        Picture.ENERGY,
         "Energy conservation",
         "Conserved energy minus its start; every replica is a line (running mean over a 25th of the run; faint: every "
         "frame), the one that moves most is thick. Dotted: the drift that is allowed, where it fits into the panel.",
         timelines.energy,
     ),
     _Drawing(
-        "temperature",
+        Picture.TEMPERATURE,
         "Temperature",
         "Kinetic temperature, running mean over up to 0.5 ps; dashed: the target. At constant energy the replicas of a "
         "small molecule differ.",
         timelines.temperature,
     ),
     _Drawing(
-        "force_error",
+        Picture.FORCE_ERROR,
         "Force error along the trajectories",
         "Root mean square difference to the reference's forces at the same positions; thin: replicas, thick: all of a "
         "temperature together. Dotted: the bound.",
         timelines.force_error,
     ),
     _Drawing(
-        "parity",
+        Picture.PARITY,
         "Forces of the model and of the reference",
         "Every force component of every labelled frame of one simulation, all temperatures together; darker is denser "
         "(logarithmic).",
         parity.parity,
     ),
     _Drawing(
-        "structures",
+        Picture.STRUCTURES,
         "Structures along the trajectory",
         "First, middle and last frame of the hottest run of each system, or of a failed one; turned onto the first "
         "frame.",
@@ -67,7 +68,7 @@ OF_A_MODEL = (
 )
 
 
-def draw(report: Report, model: int | None, names: Sequence[str]) -> list[Figure]:
+def draw(report: Report, model: int | None, names: Sequence[Picture]) -> list[Figure]:
     """Figures by their names: of a model (its place in the report), or of all models together, as far as they apply."""
     with style.styled():
         if model is not None:
@@ -75,20 +76,20 @@ def draw(report: Report, model: int | None, names: Sequence[str]) -> list[Figure
         return [figure for name in names for figure in OF_ALL[name](report)]
 
 
-def _of_model(material: Material, names: Sequence[str]) -> Iterator[Figure]:
+def _of_model(material: Material, names: Sequence[Picture]) -> Iterator[Figure]:
     model = material.verdict.model
     several = len(material.report.verdicts) > 1
     drawings = {drawing.name: drawing for drawing in OF_A_MODEL}
     for drawing in (drawings[name] for name in names):
         title = f"{drawing.title}: {model}" if several else drawing.title
-        path = f"figures/{drawing.name}_{escape.file_name(model)}.png"
+        path = _path(f"{drawing.name}_{escape.file_name(model)}")
         yield _figure(path, title, drawing.caption, lambda d=drawing: d.draw(material), model)  # type: ignore[misc]
 
 
 def _side_by_side(report: Report) -> Iterator[Figure]:
     if len(report.verdicts) > 1:
         yield _figure(
-            "figures/trade_off.png",
+            _path(Picture.TRADE_OFF),
             "Accuracy against speed",
             "Worst force error against the time of one step; lower left is better, the colour is the decision.",
             lambda: models.trade_off(report),
@@ -98,7 +99,7 @@ def _side_by_side(report: Report) -> Iterator[Figure]:
 def _survival(report: Report) -> Iterator[Figure]:
     if any(row.outcome == "failed" for row in report.runs):
         yield _figure(
-            "figures/survival.png",
+            _path(Picture.SURVIVAL),
             "Survival of the runs",
             "Kaplan-Meier estimate of the share of runs that are still going, over all systems (and temperatures) of a "
             "simulation, with its 95 % interval; marks: the cause of each failure.",
@@ -109,14 +110,18 @@ def _survival(report: Report) -> Iterator[Figure]:
 def _speed(report: Report) -> Iterator[Figure]:
     if models.speeds_differ(report):
         yield _figure(
-            "figures/speed.png",
+            _path(Picture.SPEED),
             "Time a step",
             "Median time of one evaluation of energy and forces, after warm-up, on the machine named below.",
             lambda: models.speed(report),
         )
 
 
-OF_ALL = {"trade_off": _side_by_side, "survival": _survival, "speed": _speed}
+OF_ALL = {Picture.TRADE_OFF: _side_by_side, Picture.SURVIVAL: _survival, Picture.SPEED: _speed}
+
+
+def _path(name: str) -> str:
+    return f"figures/{name}.png"
 
 
 def _figure(path: str, title: str, caption: str, draw: Callable[[], bytes], model: str = "") -> Figure:

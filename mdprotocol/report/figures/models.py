@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from mdprotocol.contracts import Report
+from mdprotocol.contracts import Report, Role
 from mdprotocol.report import side_by_side, summary
 from mdprotocol.report.figures import style
 from mdprotocol.report.figures.series import NothingToDraw
@@ -22,8 +22,8 @@ def speeds_differ(report: Report) -> bool:
 
 def speed(report: Report) -> bytes:
     """Median time of one evaluation; per molecule against batch size where several were timed, else bars."""
-    quantity = "inference_time.median_ms_by_batch" if len(_sizes(report)) > 1 else "inference_time.median_ms"
-    found = {v.model: summary.find(report, quantity, v.model) for v in report.verdicts}
+    role = Role.BATCH_TIME if len(_sizes(report)) > 1 else Role.STEP_TIME
+    found = {v.model: summary.of_role(report, role, v.model) for v in report.verdicts}
     if not any(found.values()):
         raise NothingToDraw("inference time was not measured")
     canvas, axes = style.panels(1, 1, width=5.2, height=3.0)
@@ -92,7 +92,7 @@ def _bars(axes: Any, found: dict[str, list[Measurement]]) -> None:
 
 def _sizes(report: Report) -> list[float]:
     """Batch sizes that were timed, rising."""
-    timed = [m for v in report.verdicts for m in summary.find(report, "inference_time.median_ms_by_batch", v.model)]
+    timed = [m for v in report.verdicts for m in summary.of_role(report, Role.BATCH_TIME, v.model)]
     return sorted({_batch(m) for m in timed})
 
 
@@ -101,7 +101,7 @@ def _batch(found: Measurement) -> float:
 
 
 def _worst_rmse(report: Report, model: str) -> float:
-    found = summary.find(report, "force_error.rmse", model, summary.CELL)
+    found = summary.of_role(report, Role.FORCE_RMSE, model, summary.CELL)
     return max((m.value for m in found), default=math.nan)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mdprotocol.contracts import Report, RunRow
-from mdprotocol.report.summary import canonical
+from mdprotocol.contracts import Report, Role, RunRow
+from mdprotocol.report.summary import role_of
 from mdprotocol.units import FS_PER_PS, MEV_PER_EV
 from mdprotocol.verdicts import Level, ModelVerdict
 
@@ -82,13 +82,13 @@ class Material:
         more = [name for name in ranked[MOST_SIMULATIONS:] if name in broken]
         return ranked[:MOST_SIMULATIONS] + more[:1]
 
-    def bound(self, quantity: str, simulation: str) -> float | None:
-        """The tightest upper bound on a quantity that a criterion sets in a simulation."""
+    def bound(self, role: Role, simulation: str) -> float | None:
+        """The tightest upper bound that a criterion sets in a simulation on a quantity of this role."""
         bounds = [
             criterion.maximum
             for criterion in self.verdict.criteria
             if criterion.maximum is not None
-            and canonical(self.report, criterion.quantity) == quantity
+            and role_of(self.report, criterion.quantity) is role
             and any(cell.measurement.where.get("simulation") == simulation for cell in criterion.cells)
         ]
         return min(bounds, default=None)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.lines import Line2D
 
+from mdprotocol.contracts import Role
 from mdprotocol.report import numbers
 from mdprotocol.report.figures import style
 from mdprotocol.report.figures.series import (
@@ -39,7 +40,7 @@ def energy(material: Material) -> bytes:
 
     def panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) -> None:
         _energy_panel(axes, found, colours)
-        _drift_bound(axes, found, material.bound("energy_drift.per_atom", found[0].row.simulation))
+        _drift_bound(axes, found, material.bound(Role.ENERGY_DRIFT, found[0].row.simulation))
 
     return _grid(material, usable, panel, "energy − start (meV/atom)", "no run recorded an energy")
 
@@ -56,7 +57,7 @@ def force_error(material: Material) -> bytes:
 
     def panel(axes: Any, found: Sequence[Series], colours: dict[float, Any]) -> None:
         _force_panel(axes, found, colours)
-        _rmse_bound(axes, material.bound("force_error.rmse", found[0].row.simulation))
+        _rmse_bound(axes, material.bound(Role.FORCE_RMSE, found[0].row.simulation))
 
     return _grid(material, usable, panel, "force RMSE (eV/Å)", "no frame was given to the reference")
 

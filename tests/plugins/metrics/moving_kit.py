@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from mdprotocol.contracts import Dynamics, ForceField, Integrator, Structure, Subject
-from mdprotocol.faults.wrapping import FaultyForceField, Flaw
+from mdprotocol.contracts import Dynamics, ForceField, Integrator, ModelFault, MotionFault, Structure, Subject
+from mdprotocol.faults.wrapping import FaultyForceField, FaultyIntegrator
 from mdprotocol.testing.analytic import HarmonicBonds
 from mdprotocol.testing.structures import molecule_structure
 from mdprotocol.testing.subjects import make_subject
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet
 
 
+def faulty(fault: MotionFault) -> Integrator:
+    """Velocity Verlet with this fault."""
+    return FaultyIntegrator(sound=VelocityVerlet(), fault=fault)
+
+
 def moving(
     integrator: Integrator | None = None,
-    flaw: Flaw | None = None,
+    flaw: ModelFault | None = None,
     *,
     structure: Structure | None = None,
     force_field: ForceField | None = None,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from moving_kit import moving
+from moving_kit import faulty, moving
 
 from mdprotocol.errors import NotMeasurable
-from mdprotocol.faults.landscapes import Oriented
-from mdprotocol.faults.motion import FrozenAtom, HeavierHydrogen, ThermostatLeftOn
 from mdprotocol.testing import check_metric, make_run, make_structure, molecule_structure
 from mdprotocol.testing.analytic import HarmonicTrap
 from mdprotocol.units import AMU_EV_FS2_PER_A2, KB_EV_PER_K
+from mdprotocol_plugins.faults.landscapes import Oriented
+from mdprotocol_plugins.faults.motion import FrozenAtom, HeavierHydrogen, ThermostatLeftOn
 from mdprotocol_plugins.integrators.langevin import Langevin
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet
 from mdprotocol_plugins.metrics.equipartition import Equipartition
@@ -59,10 +59,10 @@ def test_a_known_push_is_measured() -> None:
 
 
 def test_orientation_a_pull_and_a_held_atom_show() -> None:
-    tumbling = run_of(flaw=Oriented(0.05), structure=molecule_structure("CH3CH2OH"))
+    tumbling = run_of(flaw=Oriented(), structure=molecule_structure("CH3CH2OH"))
     assert check_metric(Momentum(), tumbling)["angular"] > 5e-4
-    assert check_metric(Momentum(), run_of(FrozenAtom(sound=VERLET)))["linear"] > 0.05
-    assert check_metric(Momentum(), run_of(ThermostatLeftOn(sound=VERLET, size=1.0)))["linear"] > 0.05
+    assert check_metric(Momentum(), run_of(faulty(FrozenAtom())))["linear"] > 0.05
+    assert check_metric(Momentum(), run_of(faulty(ThermostatLeftOn(friction_per_ps=1.0))))["linear"] > 0.05
     aside = run_of(force_field=HarmonicTrap(0.1, (1.0, 0.0, 0.0)), structure=molecule_structure("H2O"))
     assert check_metric(Momentum(), aside)["linear"] > 0.05
 
@@ -109,7 +109,7 @@ def test_a_flying_ice_cube_shows() -> None:
 
 
 def test_a_held_atom_and_a_wrong_mass_show() -> None:
-    found = check_metric(Equipartition(), run_of(FrozenAtom(sound=VERLET), structure=molecule_structure("CH3CH2OH")))
+    found = check_metric(Equipartition(), run_of(faulty(FrozenAtom()), structure=molecule_structure("CH3CH2OH")))
     assert found["coldest_atom"] == 0
     light = canonical(molecule_structure("CH3CH2OH"))
     light = light.assign_coords(mass=("atom", np.where(light["atomic_number"] == 1, 2.0, 1.0) * light["mass"].values))
@@ -135,7 +135,7 @@ def test_masses_are_those_of_the_elements() -> None:
 
 
 def test_wrong_masses_show() -> None:
-    heavy = HeavierHydrogen(2.0)._heavier(molecule_structure("H2O"))
+    heavy = HeavierHydrogen().altered(molecule_structure("H2O"))
     assert check_metric(Masses(), run_of(structure=heavy))["deviation"] == pytest.approx(1.0)
     run = run_of()
     doubled = run.assign(kinetic_energy=2 * run["kinetic_energy"])

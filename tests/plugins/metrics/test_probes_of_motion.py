@@ -6,16 +6,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from moving_kit import moving
+from moving_kit import faulty, moving
 
-from mdprotocol.contracts import Dynamics
+from mdprotocol.contracts import Dynamics, ModelFault, properties
 from mdprotocol.errors import NotMeasurable
-from mdprotocol.faults.answers import NoisyForces, ScaledForces
-from mdprotocol.faults.landscapes import Curl
-from mdprotocol.faults.motion import Euler, NoVelocities, OtherTimestep, ThermostatLeftOn, WrongSign
-from mdprotocol.faults.wrapping import Flaw
 from mdprotocol.testing import check_metric, make_structure, molecule_structure
 from mdprotocol.testing.analytic import HarmonicBonds, HarmonicTrap, LennardJones
+from mdprotocol_plugins.faults.answers import Forces1Percent, NoisyForces
+from mdprotocol_plugins.faults.landscapes import Curl
+from mdprotocol_plugins.faults.motion import AseTimestep, Euler, NoVelocities, ThermostatLeftOn, WrongSign
 from mdprotocol_plugins.integrators.langevin import Langevin
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet
 from mdprotocol_plugins.metrics.kinematics import Kinematics
@@ -56,12 +55,12 @@ def test_the_error_of_an_oscillator_is_what_theory_says() -> None:
 @pytest.mark.parametrize(
     ("integrator", "flaw"),
     [
-        (Euler(sound=VERLET), None),
-        (WrongSign(sound=VERLET), None),
-        (ThermostatLeftOn(sound=VERLET, size=1.0), None),
-        (None, Curl(0.05)),
-        (None, NoisyForces(0.05)),
-        (None, ScaledForces(0.01)),
+        (faulty(Euler()), None),
+        (faulty(WrongSign()), None),
+        (faulty(ThermostatLeftOn(friction_per_ps=1.0)), None),
+        (None, Curl()),
+        (None, NoisyForces()),
+        (None, Forces1Percent()),
     ],
 )
 def test_flaws_have_another_order(integrator, flaw) -> None:  # type: ignore[no-untyped-def]
@@ -86,8 +85,11 @@ def test_a_thermostatted_protocol_has_no_constant_energy() -> None:
 # ------------------------------------------------------------------------------------------------------ reversibility
 
 
-class Stale(Flaw):
+class Stale(ModelFault):
     """Every fourth answer is that of the call before: forces that remember."""
+
+    type: str = "stale"
+    breaks = frozenset({properties.MEMORYLESS})
 
     def prepare(self, sound, topology):  # type: ignore[no-untyped-def]
         evaluate, before, calls = sound.prepare(topology), None, 0
@@ -108,10 +110,10 @@ def test_verlet_finds_its_way_back() -> None:
 @pytest.mark.parametrize(
     ("integrator", "flaw"),
     [
-        (Euler(sound=VERLET), None),
-        (WrongSign(sound=VERLET), None),
-        (ThermostatLeftOn(sound=VERLET, size=1.0), None),
-        (None, NoisyForces(0.05)),
+        (faulty(Euler()), None),
+        (faulty(WrongSign()), None),
+        (faulty(ThermostatLeftOn(friction_per_ps=1.0)), None),
+        (None, NoisyForces()),
         (None, Stale()),
     ],
 )
@@ -131,18 +133,18 @@ def test_positions_follow_velocities() -> None:
 
 
 def test_a_wrong_time_step_shows_by_its_factor() -> None:
-    found = measured(Kinematics(), moving(OtherTimestep(sound=VERLET, size=0.098)))
+    found = measured(Kinematics(), moving(faulty(AseTimestep(factor=0.098))))
     assert found["velocity_error"] == pytest.approx(0.902, abs=0.01)
 
 
 def test_a_kick_of_the_wrong_sign_shows() -> None:
-    assert measured(Kinematics(), moving(WrongSign(sound=VERLET)))["velocity_error"] > 0.02
+    assert measured(Kinematics(), moving(faulty(WrongSign())))["velocity_error"] > 0.02
 
 
 def test_velocities_that_were_not_drawn_show() -> None:
     strained = molecule_structure("H2O", rattle_A=0.05)
     springs = HarmonicBonds(molecule_structure("H2O"), stiffness=45.0)
-    subject = moving(NoVelocities(sound=VERLET), structure=strained, force_field=springs)
+    subject = moving(faulty(NoVelocities()), structure=strained, force_field=springs)
     assert measured(Kinematics(), subject)["start_temperature"] == 1.0
 
 
@@ -151,6 +153,6 @@ def test_nothing_moves_from_rest_in_a_minimum() -> None:
         measured(
             Kinematics(),
             moving(
-                NoVelocities(sound=VERLET), structure=make_structure([18], np.zeros((1, 3))), force_field=HarmonicTrap()
+                faulty(NoVelocities()), structure=make_structure([18], np.zeros((1, 3))), force_field=HarmonicTrap()
             ),
         )

@@ -6,13 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from moving_kit import moving
+from moving_kit import faulty, moving
 from physical_validation.util.kinetic_energy import check_mean_std
 
 from mdprotocol.errors import NotMeasurable
-from mdprotocol.faults.motion import NoVelocities
 from mdprotocol.testing import check_metric, make_run
 from mdprotocol.units import KB_EV_PER_K
+from mdprotocol_plugins.faults.motion import NoVelocities
 from mdprotocol_plugins.integrators.langevin import Langevin
 from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet
 from mdprotocol_plugins.metrics.kinetic_energy_distribution import KineticEnergyDistribution
@@ -35,7 +35,7 @@ def test_from_rest_geometry_half_the_temperature_is_left() -> None:
 
 
 def test_velocities_that_were_not_drawn_show() -> None:
-    lazy = NoVelocities(sound=VERLET)
+    lazy = faulty(NoVelocities())
     run = moving(lazy).propagate(lazy, 0.5, 400, temperature_K=100.0, seed=2, record_every=5)
     found = check_metric(Temperature(), run)
     assert found["start_percent"] == -100.0

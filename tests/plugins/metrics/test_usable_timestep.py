@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from moving_kit import moving
+from moving_kit import faulty, moving
 
-from mdprotocol.faults.motion import Euler, ThermostatLeftOn
 from mdprotocol.testing import check_metric, make_structure
 from mdprotocol.testing.analytic import HarmonicBonds
 from mdprotocol.units import AMU_EV_FS2_PER_A2, FS_PER_NS, SECONDS_PER_DAY
-from mdprotocol_plugins.integrators.velocity_verlet import VelocityVerlet
+from mdprotocol_plugins.faults.motion import Euler, ThermostatLeftOn
 from mdprotocol_plugins.metrics.usable_timestep import UsableTimestep
 
 STIFFNESS = 100.0
@@ -38,7 +37,7 @@ def test_an_oscillator_holds_up_to_where_its_energy_scatters() -> None:
     assert found["ns_per_day"] == pytest.approx(found["largest_fs"] * SECONDS_PER_DAY / a_step / FS_PER_NS)
 
 
-@pytest.mark.parametrize("flaw", [Euler(sound=VelocityVerlet()), ThermostatLeftOn(sound=VelocityVerlet(), size=20.0)])
+@pytest.mark.parametrize("flaw", [faulty(Euler()), faulty(ThermostatLeftOn(friction_per_ps=20.0))])
 def test_no_time_step_is_usable_with_a_flawed_integrator(flaw) -> None:  # type: ignore[no-untyped-def]
     metric = UsableTimestep(timesteps_fs=(0.5, 1.0))
     assert check_metric(metric, metric.probe(subject(flaw))) == {"largest_fs": 0.0, "ns_per_day": 0.0}
