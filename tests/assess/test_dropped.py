@@ -32,6 +32,14 @@ def test_what_the_protocol_dropped_is_listed_and_does_not_decide(world, spread):
     assert verdict.dropped == ("forces: null in child.yaml", "drift: nice instead of must in child.yaml")
 
 
+def test_what_does_not_apply_is_noted_and_does_not_decide(world, spread):
+    left_out = {"criteria.parameters": "no model here has trainable parameters", "simulations.box": "it is not there"}
+    verdict = world({"low": LOW}, extra={"left_out": left_out}).fill(spread(0.5, 0.01)).judge()
+    assert verdict.decision is Decision.APPROVED
+    noted = [note for note in verdict.notes if note.startswith("left out: ")]
+    assert noted == [f"left out: {place}: {why}" for place, why in left_out.items()]
+
+
 @pytest.mark.parametrize("per", [["system", "simulation", "temperature"], ["system"], []])
 def test_a_point_that_exists_at_another_temperature_is_missing_not_passed_over(world, spread, per):
     """Oxygen is measured in water at 100 K and in none of its runs at 300 K."""
