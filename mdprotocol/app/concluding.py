@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mdprotocol.app.changes import changed_criteria, first_criteria, further_runs
 from mdprotocol.app.diagnosing import causes_of
 from mdprotocol.app.planned import FILE as PLAN
 from mdprotocol.app.planned import (
     Planned,
-    changed_criteria,
-    first_criteria,
-    further_runs,
     judged_sections,
     measured_for,
     read_planned,

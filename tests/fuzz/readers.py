@@ -414,7 +414,7 @@ def provenance(folder: Path) -> Reader:
 
 def plan(folder: Path) -> Reader:
     """plan.json as judging and the next run use it."""
-    from mdprotocol.app import planned
+    from mdprotocol.app import changes, planned
     from mdprotocol.app.sources import Source, prepare
     from mdprotocol.store import ResultsFolder
 
@@ -441,10 +441,10 @@ def plan(folder: Path) -> Reader:
         if found is not None:
             planned.listed(planned.differences(found, prepared, store))
             planned.identified(found, prepared, study)
-        planned.changed_criteria(found, protocol)
-        planned.first_criteria(found)
+        changes.changed_criteria(found, protocol)
+        changes.first_criteria(found)
         planned.as_known(prepared, found)
-        planned.further_runs(found, runs, store)
+        changes.further_runs(found, runs, store)
 
     return Reader("plan.json", lambda: [json.dumps(dataclasses.asdict(sound)).encode()], JSON, read)
 
