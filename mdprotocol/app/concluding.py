@@ -11,15 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from mdprotocol.app.changes import changed_criteria, first_criteria, further_runs
 from mdprotocol.app.diagnosing import causes_of
 from mdprotocol.app.planned import FILE as PLAN
-from mdprotocol.app.planned import (
-    Planned,
-    judged_sections,
-    measured_for,
-    read_planned,
-)
+from mdprotocol.app.planned import Planned, judged_by, measured_for, read_planned
+from mdprotocol.app.since import changed_criteria, first_criteria, further_runs
 from mdprotocol.app.sources import Prepared
 from mdprotocol.app.stopping import excused, skipped
 from mdprotocol.app.workers import Workers
@@ -94,7 +89,7 @@ def conclude(
     """Complete the verdicts by what the folder knows beside the measurements, and write all reports."""
     protocol, runs = study.protocol, study.runs
     left_out, known = skipped(folder), read_planned(folder)
-    further, changed = further_runs(known, runs, folder), changed_criteria(known, protocol)
+    further, changed = further_runs(known, runs, folder), changed_criteria(known, study)
     verdicts = [
         _completed(
             verdict,
@@ -107,7 +102,7 @@ def conclude(
         )
         for verdict in verdicts
     ]
-    _keep_criteria(protocol, known, changed, folder)
+    _keep_criteria(study, known, changed, folder)
     content = build_report(
         protocol=protocol,
         verdicts=verdicts,
@@ -123,12 +118,12 @@ def conclude(
     return Finished(folder.root, tuple(verdicts), executed, tuple(filter(None, found)), written)
 
 
-def _keep_criteria(protocol: Protocol, known: Planned | None, changed: Sequence[str], folder: ResultsFolder) -> None:
+def _keep_criteria(study: Study, known: Planned | None, changed: Sequence[str], folder: ResultsFolder) -> None:
     """The provenance has what was to be judged when the data was made, and what is judged now where it differs."""
     facts = read_provenance(folder)
     criteria = {"when_the_data_was_made": first_criteria(known), "changed": list(changed)}
     if changed:
-        criteria["now"] = judged_sections(protocol)
+        criteria["now"] = judged_by(study)
     if facts and facts.get("criteria") != criteria:
         folder.write_json(PROVENANCE, {**facts, "criteria": criteria})
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mdprotocol.app import planned
+from mdprotocol.app import disagreement, planned
 from mdprotocol.app.additions import adopted
 from mdprotocol.app.concluding import MEASURED_FOR, Finished, conclude, keep_measurements, resolved
 from mdprotocol.app.planned import measured_for
@@ -58,11 +58,11 @@ def _stored(results: Path, source: Source) -> _Stored:
     folder = existing(results)
     prepared = adopted(prepare(source), folder)
     known = planned.read_planned(folder)
-    other = planned.differences(known, prepared, folder) if known is not None else []
+    other = disagreement.differences(known, prepared, folder) if known is not None else []
     if other:
         raise UsageError(
             f"{results} holds the data of another protocol, and judging can change nothing but what is judged; "
-            f"differing: {planned.listed(other)}"
+            f"differing: {disagreement.listed(other)}"
         )
     prepared = planned.as_known(prepared, known)
     study = make_study(prepared.protocol, prepared.registry, Findings(prepared.document))

@@ -30,24 +30,23 @@ from mdprotocol.app.sources import Prepared
 from mdprotocol.errors import StoreError
 from mdprotocol.plan import Plan, Probe, Run, Study
 from mdprotocol.plan.contents import contents
-from mdprotocol.plan.identity import component_facts, hashed
+from mdprotocol.plan.identity import component_facts, hashed, is_ours
 from mdprotocol.protocol import moved
 from mdprotocol.protocol.schema import MOST_LOOKS, REFERENCE, Protocol
-from mdprotocol.protocol.stored import stored_data
 from mdprotocol.store import ResultsFolder
 from mdprotocol.verdicts import Level
 
 FILE = "plan.json"
 DATA = ("name", "seed", "models", "reference", "systems", "simulations")
 """Sections of a protocol that decide on the data."""
-COMPONENTS = ("models", "reference", "systems")
 JUDGING = (
     "criteria", "metrics", "failed_runs", "labels", "recommendations", "least_length_ps", "installation_check", "looks",
 )  # fmt: skip
 """Sections of a protocol that decide on the verdict, given the data."""
+CODE = "code_of_metrics"
+"""Beside them, a digest of the code of each metric that does not come with this program."""
 UNKNOWN = "unknown"
 """Identity of a planned item of which the folder does not say what its file has to be: no file has it."""
-MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -107,13 +106,13 @@ def write_planned(prepared: Prepared, plan: Plan, folder: ResultsFolder, others:
     before = read_planned(folder) or Planned(protocol={})
     donors = [(other, _readable(other)) for other in others]
     sources = [before, *(planned for _, planned in donors if planned is not None)]
-    now = judged_sections(prepared.protocol)
+    now = judged_by(plan.study)
     items: tuple[Run | Probe, ...] = (*plan.probes, *plan.runs)
     made_for = dict(_made_for(items, folder, before, donors, hashed(now)))
     sets = {digest: found for source in reversed(sources) for digest, found in source.criteria.items()}
     planned = Planned(
-        protocol=_section(_moved(prepared, folder), DATA),
-        contents=_contents(prepared),
+        protocol=section(moved_into(prepared, folder), DATA),
+        contents=contents_of(prepared),
         models={item.model: item.model_digest for item in items},
         runs={run.id: run.identity for run in plan.runs},
         probes={probe.id: probe.identity for probe in plan.probes},
@@ -184,9 +183,10 @@ def as_known(prepared: Prepared, planned: Planned | None) -> Prepared:
     return replace(prepared, protocol=protocol.model_copy(update={"looks": looks, "dropped": dropped}))
 
 
-def judged_sections(protocol: Protocol) -> dict[str, Any]:
-    """The sections of a protocol that decide on the verdict, given the data."""
-    return _section(protocol, JUDGING)
+def judged_by(study: Study) -> dict[str, Any]:
+    """What decides on the verdict, given the data: sections of the protocol, and the code of metrics that are not ours."""
+    code = {name: component_facts(metric)["code"] for name, metric in study.metrics.items() if not is_ours(metric)}
+    return section(study.protocol, JUDGING) | ({CODE: code} if code else {})
 
 
 def _about_to_be_replaced(plan: Plan, folder: ResultsFolder) -> Iterator[tuple[str, Replaced]]:
@@ -197,16 +197,16 @@ def _about_to_be_replaced(plan: Plan, folder: ResultsFolder) -> Iterator[tuple[s
             yield str(attrs["identity"]), Replaced(run.id, run.model, str(attrs["model_digest"]), outcome)
 
 
-def _section(protocol: Protocol, names: Iterable[str]) -> dict[str, Any]:
+def section(protocol: Protocol, names: Iterable[str]) -> dict[str, Any]:
     plain = protocol.plain()
     return {name: plain[name] for name in names if name in plain}
 
 
-def _moved(prepared: Prepared, folder: ResultsFolder) -> Protocol:
+def moved_into(prepared: Prepared, folder: ResultsFolder) -> Protocol:
     return moved(prepared.protocol, prepared.base, folder.root)
 
 
-def _contents(prepared: Prepared) -> dict[str, dict[str, Any]]:
+def contents_of(prepared: Prepared) -> dict[str, dict[str, Any]]:
     """By section and name, the content of every component that can be read now."""
     protocol = prepared.protocol
     sections: dict[str, Mapping[str, Any]] = {
@@ -220,105 +220,9 @@ def _contents(prepared: Prepared) -> dict[str, dict[str, Any]]:
     }
 
 
-# ------------------------------------------------------------------------------------------------- another protocol
-
-
-def foreign(prepared: Prepared, folder: ResultsFolder) -> list[str]:
-    """What shows that the folder holds the results of another protocol; empty where it may be written into.
-
-    Other seeds, simulations and criteria are still the same protocol, and so is a checkpoint that was trained further
-    under its name: its runs are done again. Another name is not, nor is a model, reference or system with other options.
-    """
-    before = read_planned(folder) or _from_protocol(folder)
-    if before is None:
-        return []
-    found = _differences(before, prepared, folder, ("name", *COMPONENTS))
-    return [line for line, kind in found if kind != "alone"]
-
-
-def differences(planned: Planned, prepared: Prepared, folder: ResultsFolder) -> list[str]:
-    """What a protocol would change of the data that the folder holds: `models.m.checkpoint: a → b`."""
-    return [line for line, _ in _differences(planned, prepared, folder, DATA)]
-
-
-def _from_protocol(folder: ResultsFolder) -> Planned | None:
-    """As far as a stored protocol says it, for folders without `plan.json`."""
-    found = stored_data(folder.path("protocol.yaml"))
-    return Planned(protocol=dict(found)) if found else None
-
-
-def _differences(
-    planned: Planned, prepared: Prepared, folder: ResultsFolder, sections: Sequence[str]
-) -> Iterator[tuple[str, str]]:
-    """Differing paths with their values, and `alone` where one side has no component of that name."""
-    now, content = _moved(prepared, folder).plain(), _contents(prepared)
-    for section in sections:
-        old, new = planned.protocol.get(section), now.get(section)
-        if section in COMPONENTS:
-            known = planned.contents.get(section, {})
-            yield from _components(section, old, new, known, content.get(section, {}))
-        elif section == "simulations":
-            yield from ((line, "") for line in _compared((section,), _without_additions(old), _without_additions(new)))
-        else:
-            yield from ((line, "") for line in _compared((section,), old, new))
-
-
-def _without_additions(simulations: Any) -> Any:
-    """Replicas that were added belong to the data, but are found there and not in the protocol that is given."""
-    if not isinstance(simulations, dict):
-        return simulations
-    return {name: {**s, "additions": []} if isinstance(s, dict) else s for name, s in simulations.items()}
-
-
-def _components(
-    section: str, old: Any, new: Any, known: Mapping[str, Any], now: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
-    if section == REFERENCE:
-        same = REFERENCE in known and known[REFERENCE] == now.get(REFERENCE)
-        alone = "alone" if old is None or new is None else ""
-        yield from () if same else ((line, alone) for line in _compared((section,), old, new))
-        return
-    old, new = (part if isinstance(part, dict) else {} for part in (old, new))
-    for name in dict.fromkeys((*old, *new)):
-        # The same content under another path is the same component.
-        if name not in known or known[name] != now.get(name):
-            alone = "" if name in old and name in new else "alone"
-            yield from ((line, alone) for line in _compared((section, name), old.get(name), new.get(name)))
-
-
-def _compared(path: tuple[str, ...], old: Any, new: Any) -> Iterator[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in dict.fromkeys((*old, *new)):
-            yield from _compared((*path, str(name)), old.get(name), new.get(name))
-    elif old != new:
-        yield f"{'.'.join(path)}: {shown(old)} → {shown(new)}"
-
-
-def shown(value: Any) -> str:
-    """A value of a protocol in a line."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
-        return text.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
-    text = str(value.get("type", "a mapping")) if isinstance(value, dict) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def listed(lines: Sequence[str]) -> str:
-    """Some of the lines, and how many there are beside them."""
-    rest = len(lines) - MOST_SHOWN
-    return "; ".join(lines[:MOST_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
-
-
-# -------------------------------------------------------------------------------------------------- what files must be
-
-
 def identified(planned: Planned | None, prepared: Prepared, study: Study) -> Study:
     """The same with the identities that the folder was planned with; UNKNOWN where it was not, or a file has changed since."""
-    now = _contents(prepared)
+    now = contents_of(prepared)
     changed = {
         (section, name)
         for section, parts in (planned.contents if planned else {}).items()
@@ -365,6 +269,6 @@ def measured_for(study: Study) -> str:
             "runs": {run.id: run.identity for run in study.runs},
             "probes": {probe.id: probe.identity for probe in study.probes},
             "metrics": {name: component_facts(metric) for name, metric in study.metrics.items()},
-            "labels": _section(study.protocol, ("labels",)),
+            "labels": section(study.protocol, ("labels",)),
         }
     )

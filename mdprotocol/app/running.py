@@ -13,8 +13,9 @@ from mdprotocol.app.additions import UntilDecided, Wanted, adopted, extended, lo
 from mdprotocol.app.checking import plan_of
 from mdprotocol.app.concluding import Finished, conclude, keep_measurements, resolved
 from mdprotocol.app.diagnosing import follow_up
+from mdprotocol.app.disagreement import foreign, listed
 from mdprotocol.app.planned import FILE as PLAN
-from mdprotocol.app.planned import as_known, foreign, listed, read_planned, write_planned
+from mdprotocol.app.planned import as_known, read_planned, write_planned
 from mdprotocol.app.resuming import forget_problems, keep_problem, pending
 from mdprotocol.app.reusing import REUSED, donors, reuse, strike_off
 from mdprotocol.app.sources import Prepared, Source, prepare

@@ -37,7 +37,7 @@ def advise(test: CellTest, level: Strictness, lengths_ps: Sequence[float]) -> Ad
     """
     cell, how = test.cell.cell, test.cell.quantity.pool
     have = len(cell.samples) / cell.conditions
-    if how not in EXACT and len(cell.samples) < 2:
+    if how not in EXACT and len(test.cell.independent) < 2:
         text = "one replica shows no scatter, so there is no interval; at least 2 replicas are needed, better 4"
         return Advice(text, 3)
     if test.cell.scatterless:
@@ -46,7 +46,7 @@ def advise(test: CellTest, level: Strictness, lengths_ps: Sequence[float]) -> Ad
     inside = test.least <= value <= test.most
     confidence = test.confidence if inside else level.confidence
     bound = min((b for b in (test.least, test.most) if math.isfinite(b)), key=lambda b: abs(b - value))
-    needed = samples_to_decide(cell.samples, how, confidence, bound, positive=test.cell.quantity.positive)
+    needed = samples_to_decide(test.cell.independent, how, confidence, bound, positive=test.cell.quantity.positive)
     longer = _longer(test, confidence, bound, lengths_ps)
     if needed is None:
         either = f"; {longer} would decide it" if longer else ""
@@ -64,7 +64,7 @@ def _longer(test: CellTest, confidence: float, bound: float, lengths_ps: Sequenc
     power, lengths = FALL.get(test.cell.quantity.over_time), set(lengths_ps)
     if power is None or len(lengths) != 1:
         return ""
-    quantity, samples = test.cell.quantity, test.cell.cell.samples
+    quantity, samples = test.cell.quantity, test.cell.independent
     factor = scatter_to_decide(samples, quantity.pool, confidence, bound, positive=quantity.positive)
     if factor is None or factor ** (-1 / power) > LONGEST:
         return ""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from mdprotocol.assess.measurements import Extra, Measurements, Reading
 from mdprotocol.assess.statistics import Estimate, extremes, pool, unknown, without_scatter
-from mdprotocol.contracts import Quantity
+from mdprotocol.contracts import Pool, Quantity
 from mdprotocol.errors import NotMeasurable
 from mdprotocol.plan.conditions import CriterionCondition, Member, Unplanned
-from mdprotocol.plan.types import Condition, Coordinate
+from mdprotocol.plan.types import Condition, Coordinate, Run
 from mdprotocol.verdicts import Measurement
 
 Kind = tuple[str, str, str | None]
@@ -37,6 +37,15 @@ class Cell:
     @property
     def samples(self) -> tuple[float, ...]:
         return tuple(value for _, value, _ in self.readings if value is not None)
+
+    @property
+    def starts(self) -> tuple[tuple[float, ...], ...]:
+        """Samples by where they started from: runs with equal seeds share it, and the noise that they meet."""
+        found: dict[int | str, list[float]] = {}
+        for member, value, _ in self.readings:
+            if value is not None:
+                found.setdefault(member.seed if isinstance(member, Run) else member.id, []).append(value)
+        return tuple(map(tuple, found.values()))
 
     @property
     def reason(self) -> str:
@@ -127,6 +136,11 @@ class Pooled:
         return self._known[confidence]
 
     @property
+    def independent(self) -> tuple[float, ...]:
+        """Its independent samples."""
+        return independent(self.quantity.pool, self.cell)
+
+    @property
     def scatterless(self) -> bool:
         """Whether its replicas show no scatter, though the quantity is not declared to have none."""
         return _scatterless(self.quantity, self.cell)
@@ -157,10 +171,26 @@ def _scatterless(quantity: Quantity, cell: Cell) -> bool:
 
 def _estimate(quantity: Quantity, cell: Cell, confidence: float) -> Estimate:
     """Its samples pooled; replicas without scatter leave the interval unknown, whatever the conditions' differences."""
-    known = pool(
-        cell.samples, quantity.pool, confidence, positive=quantity.positive, deterministic=quantity.deterministic
-    )
-    return unknown(known.value) if _scatterless(quantity, cell) else known
+
+    def pooled_from(samples: Sequence[float]) -> Estimate:
+        return pool(
+            samples, quantity.pool, confidence, positive=quantity.positive, deterministic=quantity.deterministic
+        )
+
+    if _scatterless(quantity, cell):
+        return unknown(pooled_from(cell.samples).value)
+    if quantity.pool == "proportion" and len(cell.starts) < len(cell.samples):
+        low, high = (pooled_from([one(start) for start in cell.starts]) for one in (min, max))
+        return replace(pooled_from(cell.samples), low=low.low, high=high.high)
+    return pooled_from(independent(quantity.pool, cell))
+
+
+def independent(how: Pool, cell: Cell) -> tuple[float, ...]:
+    """Samples that are independent of each other: runs from one start are one, by their mean (of squares, for `rms`)."""
+    if how not in ("mean", "rms") or len(cell.starts) == len(cell.samples):
+        return cell.samples
+    power = 2 if how == "rms" else 1
+    return tuple((math.fsum(x**power for x in start) / len(start)) ** (1 / power) for start in cell.starts)
 
 
 def pooled(name: str, quantity: Quantity, cell: Cell, confidence: float) -> Pooled:

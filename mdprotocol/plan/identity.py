@@ -34,6 +34,11 @@ def component_facts(component: Component | None) -> Any:
     return {"class": name, "code": code_version(cls.__module__), "options": component.model_dump(mode="json")}
 
 
+def is_ours(component: Component) -> bool:
+    """Whether a component comes with this program, whose version then says which code it is."""
+    return type(component).__module__.partition(".")[0] in OURS
+
+
 LOCAL = re.compile(r"^(mdprotocol_local_\w*)_[0-9a-f]{8}\b")
 """The registry names a local plugin's module by its path, and where a file lies changes no number."""
 

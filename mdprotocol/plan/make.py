@@ -27,7 +27,7 @@ from mdprotocol.plan.itself import is_reference
 from mdprotocol.plan.sources import sources_of, warn_failures, warn_untouched
 from mdprotocol.plan.structures import sound_structure
 from mdprotocol.plan.study import Study, make_study
-from mdprotocol.plan.twice import find_equal_runs, find_pooled_twice
+from mdprotocol.plan.twice import find_equal_runs, find_pooled_twice, warn_equal_seeds
 from mdprotocol.plan.types import Plan, Probe, Run
 from mdprotocol.protocol.document import Document
 from mdprotocol.protocol.files import missing_files
@@ -67,6 +67,7 @@ def make_plan(protocol: Protocol, base: Path, registry: Registry, document: Docu
     find_equal_runs(study.runs, findings)
     findings.raise_problems()
     find_pooled_twice(study, structures, findings)
+    warn_equal_seeds(study, findings)
     findings.raise_problems()
     reference = (protocol.reference, structures, base, digests.get(REFERENCE, ""))
     return Plan(

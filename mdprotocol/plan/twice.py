@@ -2,7 +2,8 @@
 
 Runs of equal identity hold equal data, whatever pools them, and are refused. Runs that differ only in what does not move
 an atom (length, recording, labels, guards) are one trajectory: each is sound by itself, but no criterion may pool them.
-Equal seeds alone are no fault: time steps and integrators are compared from equal velocities on purpose.
+Equal seeds alone are no fault: time steps and integrators are compared from equal velocities on purpose. Where such runs
+are pooled they count as one sample (assess/cells.py), and the plan warns of it.
 """
 
 from __future__ import annotations
@@ -64,6 +65,21 @@ def find_pooled_twice(study: Study, structures: Mapping[str, Structure], finding
         why = next(filter(None, found), "")
         if why:
             findings.error(("criteria", name, "per"), why)
+
+
+def warn_equal_seeds(study: Study, findings: Findings) -> None:
+    """Warn of criteria that pool runs with equal seeds, whose samples depend on each other."""
+    for name, criterion in study.protocol.criteria.items():
+        metric = study.metric_of(name)
+        if metric is None or quantity_of(metric, split_quantity(criterion.metric)[1]).pool in NOT_COUNTED:
+            continue
+        for condition in (found for model in study.protocol.models for found in study.conditions_of(name, model)):
+            runs = [item for item in condition.members if isinstance(item, Run)]
+            seeds = {run.seed for run in runs}
+            if len(seeds) < len(runs):
+                text = f"it pools {len(runs)} runs of {len(seeds)} seeds; runs with equal seeds count as one sample"
+                findings.warn(("criteria", name, "per"), text)
+                break
 
 
 def pooled_twice(study: Study, criterion: str, model: str, shapes: Mapping[str, str] | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 
 from mdprotocol.app import Finished, RunOptions, Source, UntilDecided, judge, report, run, running, stored
 from mdprotocol.app.planned import FILE, read_planned
+from mdprotocol.consent import Consent, consenting
 from mdprotocol.errors import Interrupted, StoreError, UsageError
 from mdprotocol.report import build
 from mdprotocol.store import ResultsFolder
@@ -115,6 +117,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "model": {"models": {"m": {"type": "ase", "calculator": "ase.calculators.lj:LennardJones"}}},
     "option of a model": {"models": {"m": {**PROTOCOL["models"]["m"], "arguments": {"asap_cutoff": True}}}},
     "system": {"systems": {"copper": {"type": "bulk", "name": "Al", "cubic": True}}},
+    "every model": {"models": {"another": {"type": "ase", "calculator": "ase.calculators.lj:LennardJones"}}},
 }
 
 
@@ -316,6 +319,48 @@ def test_data_of_a_folder_that_does_not_say_what_it_was_made_for_may_be_for_any(
     assert changed.endswith("are not known")
 
 
+METRIC = """\
+from typing import ClassVar, Literal
+from mdprotocol.api import Metric, Quantity, hookimpl
+
+class TopSpeed(Metric):
+    "Largest speed."
+    type: Literal["top_speed"] = "top_speed"
+    needs: ClassVar = frozenset({"velocity"})
+    quantities: ClassVar = {"max": Quantity("Å/fs", "largest speed", "max")}
+
+    def measure(self, run):
+        return {"max": 1.0 * float(abs(run["velocity"]).max())}
+
+@hookimpl
+def mdprotocol_metrics():
+    return [TopSpeed]
+"""
+
+
+def test_code_of_a_metric_that_changed_after_the_data_is_listed(gate: Gate) -> None:
+    """A metric that was made kinder is a bound that was loosened; each command is a process of its own."""
+    plugin, kinder = gate.folder / "speed.py", gate.folder / "kinder.py"
+    plugin.write_text(METRIC)
+    kinder.write_text(METRIC.replace("1.0 *", "1e-9 *"))
+    own = {"level": "must", "metric": "top_speed.max", "max": 1e-6}
+    gate.write(plugins=["speed.py"], criteria={**PROTOCOL["criteria"], "slow": own})
+
+    def allowed(source: Source) -> Source:
+        return replace(source, allow_local=lambda name: True)
+
+    chosen = RunOptions(diagnosis=False)
+    first = run(allowed(Source(gate.path)), gate.results, "", lambda event: None, chosen).verdicts[0]
+    assert first.decision is Decision.REJECTED
+    assert judge(gate.results, allowed(stored(gate.results))).verdicts[0].changed == ()
+    other = judge(gate.results, allowed(stored(gate.results, (f"plugins=[{kinder}]",)))).verdicts[0]
+    assert (other.decision, other.changed) == (Decision.APPROVED, ("code of metric top_speed changed",))
+    assert "code of metric top_speed changed" in (gate.results / "verdict.md").read_text().replace("\\", "")
+    assert (
+        "top_speed" in json.loads((gate.results / "provenance.json").read_text())["criteria"]["now"]["code_of_metrics"]
+    )
+
+
 def test_new_data_is_judged_by_the_criteria_that_it_was_made_for(ran: Gate) -> None:
     assert ran.run("criteria.drift.max=1e9", fresh=True).verdicts[0].changed == ()
 
@@ -406,7 +451,6 @@ def test_comparing_says_whose_criteria_were_changed(ran: Gate, capsys: pytest.Ca
 def test_code_of_the_users_own_that_was_edited_has_no_verdict_before_it_was_run(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mdprotocol.consent import Consent, consenting
 
     (gate.folder / "my_emt.py").write_text("from ase.calculators.emt import EMT\nclass Mine(EMT):\n    pass\n")
     monkeypatch.syspath_prepend(gate.folder)

@@ -414,7 +414,7 @@ def provenance(folder: Path) -> Reader:
 
 def plan(folder: Path) -> Reader:
     """plan.json as judging and the next run use it."""
-    from mdprotocol.app import changes, planned
+    from mdprotocol.app import disagreement, planned, since
     from mdprotocol.app.sources import Source, prepare
     from mdprotocol.store import ResultsFolder
 
@@ -422,14 +422,14 @@ def plan(folder: Path) -> Reader:
     protocol, study = prepared.protocol, _planned()
     runs, probes = study.runs, study.probes
     sound = planned.Planned(
-        protocol=planned._section(protocol, planned.DATA),
-        contents=planned._contents(prepared),
+        protocol=planned.section(protocol, planned.DATA),
+        contents=planned.contents_of(prepared),
         models={run.model: "ab" * 32 for run in runs},
         runs={run.id: "cd" * 32 for run in runs},
         probes={probe.id: "cd" * 32 for probe in probes},
         probe_options={probe.metric: planned._options(probe) for probe in probes},
         made_for={"cd" * 32: "12" * 32},
-        criteria={"12" * 32: planned.judged_sections(protocol)},
+        criteria={"12" * 32: planned.judged_by(study)},
         seen=["mine/water/nve", "mine/water"],
         replaced={"ef" * 32: planned.Replaced(runs[0].id, runs[0].model, "ab" * 32, "failed")},
     )
@@ -437,14 +437,14 @@ def plan(folder: Path) -> Reader:
     def read(path: Path) -> None:
         store = ResultsFolder(path.parent)
         found = planned.read_planned(store)
-        planned.foreign(prepared, store)
+        disagreement.foreign(prepared, store)
         if found is not None:
-            planned.listed(planned.differences(found, prepared, store))
+            disagreement.listed(disagreement.differences(found, prepared, store))
             planned.identified(found, prepared, study)
-        changes.changed_criteria(found, protocol)
-        changes.first_criteria(found)
+        since.changed_criteria(found, study)
+        since.first_criteria(found)
         planned.as_known(prepared, found)
-        changes.further_runs(found, runs, store)
+        since.further_runs(found, runs, store)
 
     return Reader("plan.json", lambda: [json.dumps(dataclasses.asdict(sound)).encode()], JSON, read)
 

@@ -128,3 +128,11 @@ def test_temperatures_that_hardly_differ_give_one_trajectory(plan: Make, kelvin:
     assert "nearly equal system, settings, temperature" in message
     plan(near, POOLED)  # with seeds of their own they are two
     plan(SEEDS, POOLED)  # and temperatures apart are two conditions
+
+
+def test_the_plan_warns_where_runs_with_equal_seeds_are_pooled(plan: Make) -> None:
+    said = "it pools 8 runs of 2 seeds; runs with equal seeds count as one sample"
+    warnings = plan(SEEDS, POOLED).warnings
+    assert any(said in warning for warning in warnings), warnings
+    for sound in ((SEEDS,), (POOLED,), ()):
+        assert not any("equal seeds" in warning for warning in plan(*sound).warnings)

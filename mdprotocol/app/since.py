@@ -1,21 +1,21 @@
-"""What has changed since the data of a results folder was made: the criteria, and runs that it has or had beside."""
+"""What differs from when the data was made: criteria and metrics, and runs that lie beside those that are planned."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mdprotocol.app.planned import JUDGING, Planned, judged_sections, shown
-from mdprotocol.plan import Run
-from mdprotocol.protocol.schema import Protocol
+from mdprotocol.app.disagreement import shown
+from mdprotocol.app.planned import CODE, JUDGING, Planned, judged_by
+from mdprotocol.plan import Run, Study
 from mdprotocol.store import ResultsFolder
 
 
-def changed_criteria(planned: Planned | None, protocol: Protocol) -> tuple[str, ...]:
+def changed_criteria(planned: Planned | None, study: Study) -> tuple[str, ...]:
     """What is judged otherwise than it was to be when the data was made: `drift.max 1 → 1e9`, `no_crash removed`."""
     if planned is None:
         return ()
-    now, found = judged_sections(protocol), dict[str, None]()
+    now, found = judged_by(study), dict[str, None]()
     identities = dict.fromkeys((*planned.runs.values(), *planned.probes.values()))
     digests = [planned.made_for[identity] for identity in identities if identity in planned.made_for]
     for digest in dict.fromkeys(digests):
@@ -27,7 +27,7 @@ def changed_criteria(planned: Planned | None, protocol: Protocol) -> tuple[str, 
     planned_now = {tuple(item.split("/")[1:-1]) for item in planned.runs} | {
         tuple(item.split("/")[1:-1]) for item in planned.probes
     }
-    gone = [seen for seen in planned.seen if seen.split("/")[0] in protocol.models]
+    gone = [seen for seen in planned.seen if seen.split("/")[0] in study.protocol.models]
     found |= {f"{seen} no longer planned": None for seen in gone if tuple(seen.split("/")) not in planned_now}
     return tuple(found)
 
@@ -41,6 +41,8 @@ def _all_changes(old: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
             yield from [f"looks {before} → {after}"] if fewer else []
         elif section in now:
             yield from _changes(() if section == "criteria" else (section,), before, after)
+    code, code_now = old.get(CODE, {}), now.get(CODE, {})
+    yield from (f"code of metric {name} changed" for name in code if code_now.get(name, code[name]) != code[name])
 
 
 def first_criteria(planned: Planned | None) -> dict[str, Any]:
