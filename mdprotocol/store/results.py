@@ -77,7 +77,7 @@ class Results:
 
     @property
     def measurements(self) -> xr.Dataset:
-        """Every measurement, one variable `metric.quantity` each; see `mdprotocol.assess.measurements`."""
+        """Every measurement, one variable `metric.quantity` each; see `mdprotocol.assess.measurements_file`."""
         return self.folder.open("measurements.nc")
 
     def _kinds(self) -> str:
