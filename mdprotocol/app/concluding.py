@@ -28,6 +28,7 @@ from mdprotocol.registry import Registry, is_local_path
 from mdprotocol.report import build_report
 from mdprotocol.report.provenance import PROVENANCE, read_provenance
 from mdprotocol.store import ResultsFolder
+from mdprotocol.surroundings import kept_folder
 from mdprotocol.units import FS_PER_PS
 from mdprotocol.verdicts import Decision, ModelVerdict
 
@@ -167,7 +168,9 @@ def _written(reporter: Reporter, content: Report, folder: ResultsFolder, written
         written: digests of what this call has written so far, by path; what is written now is added.
     """
     try:
-        for name, made in reporter.render(content).items():
+        with kept_folder():
+            files = reporter.render(content)
+        for name, made in files.items():
             path, data = PurePosixPath(name).as_posix(), bytes(memoryview(made))
             _check_name(path, reporter, written)
             folder.write_bytes(path, data)

@@ -28,6 +28,7 @@ from mdprotocol.plan.study import Study
 from mdprotocol.plan.types import Condition, Probe, Run
 from mdprotocol.protocol.schema import REFERENCE, LabelRules
 from mdprotocol.store import ResultsFolder
+from mdprotocol.surroundings import kept_folder
 
 SHARED_BYTES = 32 << 20
 """A variable up to this size is read once for all metrics; a larger one for each, so that memory holds one at a time."""
@@ -91,7 +92,7 @@ def measure_part(part: Part) -> Measurements:
     """Measure one part."""
     readings: dict[str, dict[str, Reading]] = {}
     items: tuple[Run | Probe, ...] = (*part.runs, *part.probes)
-    with ExitStack() as stack:
+    with kept_folder(), ExitStack() as stack:
         files = _Files(part, stack)
         outcomes = {run.id: files.outcome(run) for run in part.runs}  # before any metric has its hands on a file
         for item in items:
