@@ -81,7 +81,7 @@ from mdprotocol.units import (
 )
 from mdprotocol.variables import RUN_ATTRS, RUN_VARIABLES, Variable
 from mdprotocol.verdicts import (
-    CellResult,
+    ConditionResult,
     CriterionResult,
     Decision,
     Level,
@@ -104,10 +104,10 @@ __all__ = [
     "RUN_VARIABLES",
     "SECONDS_PER_DAY",
     "Box",
-    "CellResult",
     "CheckpointError",
     "ComparisonMetric",
     "Component",
+    "ConditionResult",
     "Consent",
     "CopyPairs",
     "CriterionResult",

@@ -37,7 +37,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number with its uncertainty, in one cell (a model, a system, a simulation, a temperature).
+    """One number with its uncertainty, in one condition (a model, a system, a simulation, a temperature).
 
     Attributes:
         quantity: `metric.quantity`, such as `force_error.rmse`.
@@ -46,7 +46,7 @@ class Measurement:
         standard_error: standard error of `value`; 0 for exact quantities.
         low, high: confidence interval at `confidence`.
         samples: one value per independent unit (replica).
-        where: the cell's coordinates by dim name (`model`, `system`, `simulation`, `temperature`, ...).
+        where: the condition's coordinates by dim name (`model`, `system`, `simulation`, `temperature`, ...).
         runs: run ids (relative paths in the results folder) that it was measured from.
         reason: why it could not be measured; empty when it was.
         labels: frames labelled by the reference that it was measured from, over all runs; None where it needs none.
@@ -67,20 +67,21 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class CellResult:
-    """A criterion in one cell."""
+class ConditionResult:
+    """A criterion in one condition."""
 
     measurement: Measurement
     outcome: Outcome
     advice: str = ""
     """For INCONCLUSIVE: what would decide it (how many more replicas, or picoseconds)."""
     more_replicas: int | None = None
-    """For INCONCLUSIVE: how many more replicas each condition of the cell needs; None where no practical number would do."""
+    """For INCONCLUSIVE: how many more replicas each system, simulation and temperature in it needs; None where no practical
+    number would do."""
 
 
 @dataclass(frozen=True)
 class CriterionResult:
-    """A criterion judged: its outcome is that of its worst cell."""
+    """A criterion judged: its outcome is that of its worst condition."""
 
     name: str
     level: Level
@@ -90,16 +91,16 @@ class CriterionResult:
     minimum: float | None
     maximum: float | None
     outcome: Outcome
-    cells: tuple[CellResult, ...] = ()
+    conditions: tuple[ConditionResult, ...] = ()
     reason: str = ""
-    """Why it was NOT MEASURED as a whole (no cell at all), else empty."""
+    """Why it was NOT MEASURED as a whole (no condition at all), else empty."""
     note: str = ""
     """What else its numbers say: the chance that may still be behind a count."""
 
     @property
-    def worst(self) -> CellResult | None:
-        """The cell that decided: first of the worst outcome, nearest to (or furthest beyond) its bound."""
-        return self.cells[0] if self.cells else None
+    def worst(self) -> ConditionResult | None:
+        """The condition that decided: first of the worst outcome, nearest to (or furthest beyond) its bound."""
+        return self.conditions[0] if self.conditions else None
 
 
 @dataclass(frozen=True)

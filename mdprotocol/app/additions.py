@@ -152,8 +152,8 @@ def _open(verdicts: Sequence[ModelVerdict]) -> Iterator[tuple[str, CriterionResu
     for verdict in verdicts:
         for result in verdict.criteria if verdict.decision is not Decision.REJECTED else ():
             if result.level in LEVELS and result.outcome is Outcome.INCONCLUSIVE:
-                for cell in inconclusive(result):
-                    yield verdict.model, result, cell.measurement.runs, int(cell.more_replicas or 0)
+                for condition in inconclusive(result):
+                    yield verdict.model, result, condition.measurement.runs, int(condition.more_replicas or 0)
 
 
 def within(conditions: Sequence[Wanted], seconds: float, seconds_per_atom_step: float) -> list[Wanted]:

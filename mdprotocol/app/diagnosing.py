@@ -153,7 +153,7 @@ def _follows_up(cls: type[Component]) -> bool:
 
 
 def _systems(result: CriterionResult, runs: Mapping[str, Run]) -> Iterator[str]:
-    """Systems of the cell that decided."""
+    """Systems of the condition that decided."""
     if result.worst is None:
         return
     found = result.worst.measurement
@@ -185,7 +185,7 @@ def _reruns(
 
 
 def _worst_run(result: CriterionResult) -> str:
-    """The run of the deciding cell whose own value lies furthest beyond the bound."""
+    """The run of the deciding condition whose own value lies furthest beyond the bound."""
     if result.worst is None or not result.worst.measurement.runs:
         return ""
     found = result.worst.measurement

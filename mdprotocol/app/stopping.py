@@ -1,7 +1,7 @@
 """Runs that can no longer change a verdict, found between batches: `run --stop-when-decided`.
 
 Only an exact failure is final while runs are missing: a run that crashed has crashed, whatever the others do. A failure of
-a mean is not, because the correction for many cells grows with the cells that are still to come.
+a mean is not, because the correction for many conditions grows with the conditions that are still to come.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ def welch(first: Sequence[float], second: Sequence[float], how: Pool, *, determi
 def compare_results(first: ResultsFolder, second: ResultsFolder) -> list[Mapping[str, Any]]:
     """One row a criterion that both judged, for each pair of models (of the same name, or the only ones).
 
-    A row tells of the cell in which the two differ most clearly; its p value is corrected for the number of cells
-    (Bonferroni). Columns: criterion, model, cell, A, B, units, difference, p, significant, outcome A, outcome B.
+    A row tells of the condition in which the two differ most clearly; its p value is corrected for the number of conditions
+    (Bonferroni). Columns: criterion, model, condition, A, B, units, difference, p, significant, outcome A, outcome B.
 
     Raises:
         StoreError: a folder has no verdict.json or no measurements.nc.
@@ -99,18 +99,18 @@ def _row(one: _Model, other: _Model, name: str, quantities: Mapping[str, Quantit
     model = one.name if one.name == other.name else f"{one.name} / {other.name}"
     quantity = quantities.get(a["quantity"], Quantity(a["units"], ""))
     how, fixed = quantity.pool, quantity.deterministic
-    cells = _common(a, b)
-    scored = [(welch(x["samples"], y["samples"], how, deterministic=fixed), x, y) for x, y in cells]
+    conditions = _common(a, b)
+    scored = [(welch(x["samples"], y["samples"], how, deterministic=fixed), x, y) for x, y in conditions]
     clearest = min(scored, key=_rank, default=None)
     if clearest is None:
-        where, p, x, y = "no cell measured in both", math.nan, math.nan, math.nan
+        where, p, x, y = "no condition measured in both", math.nan, math.nan, math.nan
     else:
         where, x, y = _words(clearest[1]["where"]), clearest[1]["value"], clearest[2]["value"]
-        p = clearest[0] if math.isnan(clearest[0]) else min(1.0, clearest[0] * len(cells))
+        p = clearest[0] if math.isnan(clearest[0]) else min(1.0, clearest[0] * len(conditions))
     return {
         "criterion": name,
         "model": model,
-        "cell": where,
+        "condition": where,
         "A": x,
         "B": y,
         "units": a["units"],
@@ -134,13 +134,19 @@ def _significant(p: float, a: float, b: float, *, exact: bool) -> str:
 
 
 def _common(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Cells measured on both sides at the same coordinates, models apart."""
-    second = {_key(cell): cell for cell in b["cells"] if cell["value"] is not None}
-    return [(x, second[_key(x)]) for x in a["cells"] if x["value"] is not None and _key(x) in second]
+    """Conditions measured on both sides at the same coordinates, models apart."""
+    second = {_key(condition): condition for condition in _conditions(b) if condition["value"] is not None}
+    return [(x, second[_key(x)]) for x in _conditions(a) if x["value"] is not None and _key(x) in second]
 
 
-def _key(cell: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted((dim, value) for dim, value in cell["where"].items() if dim != "model"))
+def _conditions(criterion: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The conditions of a criterion in a verdict file; version 1 called them cells."""
+    found: Sequence[Mapping[str, Any]] = criterion["conditions" if "conditions" in criterion else "cells"]
+    return found
+
+
+def _key(condition: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted((dim, value) for dim, value in condition["where"].items() if dim != "model"))
 
 
 def _words(where: Mapping[str, Any]) -> str:

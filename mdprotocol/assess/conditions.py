@@ -1,15 +1,16 @@
-"""Conditions that are pooled in one cell: whether one of them lies clearly beyond the bound by itself.
+"""A criterion that pools several conditions into one: whether a single one lies clearly beyond the bound.
 
-A mean over systems and temperatures hides a single bad one, and +10 beside -10 is a mean of zero. A cell of several
-conditions therefore passes only where none of them is clearly beyond a bound, which is any of:
+A mean over systems and temperatures hides a single bad one, and +10 beside -10 is a mean of zero. What is pooled from
+several single conditions (a system, a simulation, a temperature each) therefore passes only where none of them is clearly
+beyond a bound, which is any of:
 
-    alone       its own confidence interval lies wholly beyond. The intervals hold together at ALONE for all conditions of
-                the cell (Bonferroni): of nine sound ones, each with its own rough idea of its scatter, hardly any is out.
+    alone       its own confidence interval lies wholly beyond. The intervals hold together at ALONE for all single
+                conditions (Bonferroni): of nine sound ones, each with its own rough idea of its scatter, hardly any is out.
     together    its value lies beyond by more than the one-sided t quantile at TOGETHER times the standard error that
                 follows from the scatter within all conditions together: four replicas know little of their own scatter,
                 nine times four know it well. Of single replicas, the scatter of the other conditions is taken.
 
-It is no test that can fail a model: what is clear here makes the cell INCONCLUSIVE, and the advice names the condition.
+This never fails a model: it makes the criterion INCONCLUSIVE there, and the advice names the condition.
 """
 
 from __future__ import annotations
@@ -20,29 +21,29 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import stats
 
-from mdprotocol.assess.familywise import CellTest
+from mdprotocol.assess.familywise import ConditionTest
 from mdprotocol.assess.statistics import Estimate, pool
 from mdprotocol.plan.types import Condition
 
 ALONE, TOGETHER = 0.90, 0.99
 
 
-def hidden(test: CellTest) -> str:
+def hidden(test: ConditionTest) -> str:
     """`methane, 500 K lies clearly beyond the bound by itself: 2 ± 0.1 eV/Å`; empty where no condition does."""
     found = list(_beyond(test))
     if not found:
         return ""
-    units = test.cell.quantity.units
-    names = _names([condition for condition, _ in found], list(test.cell.cell.groups))
+    units = test.pooled.quantity.units
+    names = _names([condition for condition, _ in found], list(test.pooled.condition.groups))
     each = ", ".join(f"{name}: {_words(own, units)}" for name, (_, own) in zip(names, found, strict=True))
     if len(found) == 1:
         name, _, value = each.rpartition(": ")
         return f"{name} lies clearly beyond the bound by itself: {value}"
-    return f"{len(found)} of {test.cell.cell.conditions} conditions lie clearly beyond the bound by themselves: {each}"
+    return f"{len(found)} of {test.pooled.condition.pooled_from} conditions lie clearly beyond the bound by themselves: {each}"
 
 
-def _beyond(test: CellTest) -> Iterator[tuple[Condition, Estimate]]:
-    quantity, groups = test.cell.quantity, test.cell.cell.groups
+def _beyond(test: ConditionTest) -> Iterator[tuple[Condition, Estimate]]:
+    quantity, groups = test.pooled.quantity, test.pooled.condition.groups
     if quantity.pool not in ("mean", "rms", "proportion") or len(groups) < 2:
         return
     confidence = 1 - (1 - ALONE) / len(groups)
@@ -54,9 +55,9 @@ def _beyond(test: CellTest) -> Iterator[tuple[Condition, Estimate]]:
             yield condition, own
 
 
-def _far(test: CellTest, value: float, margin: float) -> bool:
+def _far(test: ConditionTest, value: float, margin: float) -> bool:
     """Whether a condition's value lies beyond a bound by more than the margin; squares are compared for `rms`."""
-    if test.cell.quantity.pool != "rms":
+    if test.pooled.quantity.pool != "rms":
         return value - margin > test.most or value + margin < test.least
     above = math.isfinite(test.most) and value**2 - margin > max(test.most, 0.0) ** 2
     return above or (test.least > 0 and value**2 + margin < test.least**2)
@@ -80,7 +81,7 @@ def _margin(others: np.ndarray) -> float:
 
 
 def _names(conditions: Sequence[Condition], among: Sequence[Condition]) -> list[str]:
-    """Conditions by the coordinates in which those of the cell differ."""
+    """Single conditions by the coordinates in which those that are pooled differ."""
     differing = [len({condition[k] for condition in among}) > 1 for k in range(3)]
     return [", ".join(_text(c[k]) for k in range(3) if differing[k]) for c in conditions]
 

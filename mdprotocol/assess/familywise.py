@@ -1,4 +1,4 @@
-"""A failure among many cells: how clear each must be, so that chance alone rejects hardly ever."""
+"""A failure among many conditions: how clear each must be, so that chance alone rejects hardly ever."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mdprotocol.assess.cells import Pooled
+from mdprotocol.assess.pooling import Pooled
 from mdprotocol.assess.statistics import EXACT, extremes
 from mdprotocol.protocol.schema import Criterion
 
 
 @dataclass(frozen=True)
-class CellTest:
-    """One cell against one criterion's bounds, at the criterion's own confidence."""
+class ConditionTest:
+    """One condition against one criterion's bounds, at the criterion's own confidence."""
 
     criterion: Criterion
-    cell: Pooled
+    pooled: Pooled
     confidence: float
 
     @property
@@ -41,13 +41,13 @@ class CellTest:
 
     @property
     def _extreme(self) -> bool:
-        return self.cell.quantity.pool in ("max", "min")
+        return self.pooled.quantity.pool in ("max", "min")
 
     def _span(self, confidence: float) -> tuple[float, float]:
         """What has to keep the bounds: the interval. An extreme's other end counts as well: -10 does not hide beside +1."""
         if self._extreme:
-            return extremes(self.cell.cell.samples)
-        found = self.cell.at(confidence)
+            return extremes(self.pooled.condition.samples)
+        found = self.pooled.at(confidence)
         return found.low, found.high
 
     def strict(self, tests: int) -> float:
@@ -61,17 +61,17 @@ class CellTest:
 
     @property
     def exact(self) -> bool:
-        return self.cell.quantity.pool in EXACT
+        return self.pooled.quantity.pool in EXACT
 
 
 @dataclass(frozen=True)
 class Strictness:
-    """How clear a failure of a cell had to be.
+    """How clear a failure of a condition had to be.
 
     Attributes:
         confidence: of its interval.
         failed: whether it was.
-        tests: number of cells that the confidence was corrected for.
+        tests: number of conditions that the confidence was corrected for.
     """
 
     confidence: float
@@ -79,11 +79,11 @@ class Strictness:
     tests: int
 
 
-def holm(tests: Sequence[CellTest]) -> list[Strictness]:
+def holm(tests: Sequence[ConditionTest]) -> list[Strictness]:
     """Judge failures so that with confidence c none of those found is false, in the order of `tests`.
 
-    Holm (1979), Scand. J. Stat. 6, 65: every cell is tested at (1 - c)/m; those that fail leave m smaller for the others,
-    and so on until none fails. It holds whatever the dependence between cells. Exact quantities have no sampling error:
+    Holm (1979), Scand. J. Stat. 6, 65: every condition is tested at (1 - c)/m; those that fail leave m smaller for the others,
+    and so on until none fails. It holds whatever the dependence between conditions. Exact quantities have no sampling error:
     they are no tests by chance and do not count.
     """
     levels = {

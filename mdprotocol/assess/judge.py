@@ -1,24 +1,24 @@
 """Judge: criteria against measurements, and the decision on each model. The rules, all of them:
 
-Cell       PASS where the whole confidence interval lies within the bound. FAIL where the whole of a stricter interval lies
+Condition  PASS where the whole confidence interval lies within the bound. FAIL where the whole of a stricter interval lies
            outside (see below). NOT MEASURED where any planned run has no value, or where `where` names a condition that
            this model was not planned for. Else INCONCLUSIVE, with the number of replicas, or picoseconds, that would
            decide it.
-Criterion  its worst cell, in the order FAIL, NOT MEASURED, INCONCLUSIVE, PASS.
+Criterion  its worst condition, in the order FAIL, NOT MEASURED, INCONCLUSIVE, PASS.
 Model      any `must` FAIL: REJECTED. Else any `must` that is not PASS, or no `must` at all: UNDECIDED. Else APPROVED.
            A failed run that a `must` criterion draws on, beyond those that the protocol tolerates (`failed_runs`):
            REJECTED, whatever the criterion's number says (failed_runs.py).
            Criteria that would compare the reference with itself do not apply to it (plan/itself.py): with a `must`
            criterion among them it is UNDECIDED at best. Must criteria that were dropped are listed in the verdict.
 
-Pooled     A cell of several conditions is INCONCLUSIVE where it would pass, but one of them lies clearly beyond the bound
-conditions by itself (conditions.py).
+Pooled     A condition that pools several systems, simulations or temperatures is INCONCLUSIVE where it would pass, but one
+conditions of them lies clearly beyond the bound by itself (conditions.py).
 
-Why the two intervals differ: APPROVED claims that every cell of every `must` criterion keeps its bound, which is an
-intersection-union test (Berger 1982, Technometrics 24, 295): testing each cell at c holds the whole at c, and nothing has
-to be corrected. REJECTED claims that some cell of some `must` criterion breaks its bound, and over many chance finds one.
-The failures of all cells of all `must` criteria are therefore judged together with Holm's correction (familywise.py):
-with confidence c not one of them is false. `should` and `nice` criteria reject nobody: each is corrected for its own cells.
+Why the two intervals differ: APPROVED claims that every condition of every `must` criterion keeps its bound, which is an
+intersection-union test (Berger 1982, Technometrics 24, 295): testing each condition at c holds the whole at c, and nothing has
+to be corrected. REJECTED claims that some condition of some `must` criterion breaks its bound, and over many chance finds one.
+The failures of all conditions of all `must` criteria are therefore judged together with Holm's correction (familywise.py):
+with confidence c not one of them is false. `should` and `nice` criteria reject nobody: each is corrected for its own conditions.
 
 Counts (`total`) are judged as they are, because a protocol that allows no crash asks what happened; the chance that may
 still be behind them is told beside them ("0 of 36 crashed: at most 8 % with 95 % confidence").
@@ -36,20 +36,20 @@ from dataclasses import dataclass
 
 from mdprotocol.assess.advice import advise
 from mdprotocol.assess.alone import judged_alone
-from mdprotocol.assess.cells import Pooled, cells, pooled
 from mdprotocol.assess.conditions import hidden
 from mdprotocol.assess.decision import decide, recommend
 from mdprotocol.assess.failed_runs import failed_runs
-from mdprotocol.assess.familywise import CellTest, Strictness, holm
+from mdprotocol.assess.familywise import ConditionTest, Strictness, holm
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.notes import chance_note, dropped_criteria, installation_check, notes_of
+from mdprotocol.assess.pooling import Pooled, measured_conditions, pooled
 from mdprotocol.contracts import Quantity
 from mdprotocol.plan import CriterionCondition, Run, Study, split_quantity
 from mdprotocol.plan.guards import blind_spots
 from mdprotocol.plan.itself import left_out_note, without
 from mdprotocol.plan.twice import pooled_twice
 from mdprotocol.protocol.schema import Criterion, Protocol, RecommendedUse
-from mdprotocol.verdicts import INSTALLATION_CHECK, CellResult, CriterionResult, Level, ModelVerdict, Outcome
+from mdprotocol.verdicts import INSTALLATION_CHECK, ConditionResult, CriterionResult, Level, ModelVerdict, Outcome
 
 BADNESS = (Outcome.FAIL, Outcome.NOT_MEASURED, Outcome.INCONCLUSIVE, Outcome.PASS)
 
@@ -105,20 +105,20 @@ def _blind(protocol: Protocol, runs: Sequence[Run]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Draft:
-    """A criterion with its cells, before the cells of all criteria are judged together."""
+    """A criterion with its conditions, before the conditions of all criteria are judged together."""
 
     name: str
     criterion: Criterion
     quantity: Quantity | None
     reason: str
-    cells: tuple[Pooled, ...]
+    conditions: tuple[Pooled, ...]
     confidence: float
 
     @property
-    def tests(self) -> list[CellTest]:
-        """Cells that were measured."""
-        found = [one for one in self.cells if not one.measurement.reason]
-        return [CellTest(self.criterion, one, self.confidence) for one in found]
+    def tests(self) -> list[ConditionTest]:
+        """Conditions that were measured."""
+        found = [one for one in self.conditions if not one.measurement.reason]
+        return [ConditionTest(self.criterion, one, self.confidence) for one in found]
 
 
 def _draft(name: str, model: str, study: Study, measurements: Measurements) -> _Draft:
@@ -132,13 +132,13 @@ def _draft(name: str, model: str, study: Study, measurements: Measurements) -> _
     if quantity is not None and not reason:
         least = -math.inf if criterion.min is None else criterion.min
         most = math.inf if criterion.max is None else criterion.max
-        grouped = cells(criterion.metric, conditions, measurements)
-        found = [pooled(criterion.metric, quantity, cell, confidence).facing(least, most) for cell in grouped]
+        grouped = measured_conditions(criterion.metric, conditions, measurements)
+        found = [pooled(criterion.metric, quantity, condition, confidence).facing(least, most) for condition in grouped]
     return _Draft(name, criterion, quantity, reason, tuple(found), confidence)
 
 
 def _levels(drafts: Sequence[_Draft]) -> dict[str, list[Strictness]]:
-    """How clear each measured cell's failure had to be, by criterion: all `must` criteria together, each other alone."""
+    """How clear each measured condition's failure had to be, by criterion: all `must` criteria together, each other alone."""
     together = [draft for draft in drafts if draft.criterion.level is Level.MUST]
     families = [together, *([draft] for draft in drafts if draft.criterion.level is not Level.MUST)]
     found: dict[str, list[Strictness]] = {}
@@ -150,8 +150,10 @@ def _levels(drafts: Sequence[_Draft]) -> dict[str, list[Strictness]]:
 
 def _result(draft: _Draft, levels: Sequence[Strictness]) -> CriterionResult:
     criterion = draft.criterion
-    judged = [_judge_cell(test, level) for test, level in zip(draft.tests, levels, strict=True)]
-    absent = [CellResult(one.measurement, Outcome.NOT_MEASURED) for one in draft.cells if one.measurement.reason]
+    judged = [_judge_condition(test, level) for test, level in zip(draft.tests, levels, strict=True)]
+    absent = [
+        ConditionResult(one.measurement, Outcome.NOT_MEASURED) for one in draft.conditions if one.measurement.reason
+    ]
     results = _sorted(draft, [*judged, *absent])
     return CriterionResult(
         name=draft.name,
@@ -162,17 +164,19 @@ def _result(draft: _Draft, levels: Sequence[Strictness]) -> CriterionResult:
         minimum=criterion.min,
         maximum=criterion.max,
         outcome=results[0].outcome if results else Outcome.NOT_MEASURED,
-        cells=tuple(results),
+        conditions=tuple(results),
         reason=draft.reason,
         note=chance_note(criterion, draft.quantity, results) if draft.quantity else "",
     )
 
 
-def _sorted(draft: _Draft, results: Sequence[CellResult]) -> list[CellResult]:
-    """The deciding cell first; the order of the plan among equals."""
-    order = {id(one.measurement): index for index, one in enumerate(draft.cells)}
-    planned = sorted(results, key=lambda cell: order[id(cell.measurement)])
-    return sorted(planned, key=lambda cell: (BADNESS.index(cell.outcome), -_excess(draft.criterion, cell)))
+def _sorted(draft: _Draft, results: Sequence[ConditionResult]) -> list[ConditionResult]:
+    """The deciding condition first; the order of the plan among equals."""
+    order = {id(one.measurement): index for index, one in enumerate(draft.conditions)}
+    planned = sorted(results, key=lambda condition: order[id(condition.measurement)])
+    return sorted(
+        planned, key=lambda condition: (BADNESS.index(condition.outcome), -_excess(draft.criterion, condition))
+    )
 
 
 def _nothing(criterion: Criterion, quantity: Quantity | None, conditions: Sequence[CriterionCondition]) -> str:
@@ -184,9 +188,9 @@ def _nothing(criterion: Criterion, quantity: Quantity | None, conditions: Sequen
     return "" if conditions else "no run or probe was planned that it could be measured from"
 
 
-def _excess(criterion: Criterion, cell: CellResult) -> float:
+def _excess(criterion: Criterion, condition: ConditionResult) -> float:
     """How far the value lies beyond the nearer bound, in its units; negative inside; -inf where not measured."""
-    value = cell.measurement.value
+    value = condition.measurement.value
     if math.isnan(value):
         return -math.inf
     beyond = [value - criterion.max] if criterion.max is not None else []
@@ -194,21 +198,23 @@ def _excess(criterion: Criterion, cell: CellResult) -> float:
     return max(beyond + below)
 
 
-def _judge_cell(test: CellTest, level: Strictness) -> CellResult:
-    found = test.cell.measurement
+def _judge_condition(test: ConditionTest, level: Strictness) -> ConditionResult:
+    found = test.pooled.measurement
     within = test.within(test.confidence)
     if level.failed and not within:
-        return CellResult(found, Outcome.FAIL)
+        return ConditionResult(found, Outcome.FAIL)
     beyond = hidden(test)
     if within and not beyond:
-        return CellResult(found, Outcome.PASS)
+        return ConditionResult(found, Outcome.PASS)
     if beyond and test.least <= found.value <= test.most:
-        return CellResult(found, Outcome.INCONCLUSIVE, beyond)  # more replicas cannot make it pass
-    own = [run.length_ps for run, _, _ in test.cell.cell.readings if isinstance(run, Run)]
+        return ConditionResult(found, Outcome.INCONCLUSIVE, beyond)  # more replicas cannot make it pass
+    own = [run.length_ps for run, _, _ in test.pooled.condition.readings if isinstance(run, Run)]
     advice = advise(test, level, own)
-    return CellResult(found, Outcome.INCONCLUSIVE, "; ".join(filter(None, (beyond, advice.text))), advice.more_replicas)
+    return ConditionResult(
+        found, Outcome.INCONCLUSIVE, "; ".join(filter(None, (beyond, advice.text))), advice.more_replicas
+    )
 
 
-def inconclusive(result: CriterionResult) -> Iterator[CellResult]:
-    """Cells of a criterion that more replicas would decide."""
-    return (c for c in result.cells if c.outcome is Outcome.INCONCLUSIVE and c.more_replicas is not None)
+def inconclusive(result: CriterionResult) -> Iterator[ConditionResult]:
+    """Conditions of a criterion that more replicas would decide."""
+    return (c for c in result.conditions if c.outcome is Outcome.INCONCLUSIVE and c.more_replicas is not None)

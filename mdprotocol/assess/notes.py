@@ -1,4 +1,4 @@
-"""What a verdict says beside its outcomes: chances behind counts, the correction for many cells, replicas added, criteria
+"""What a verdict says beside its outcomes: chances behind counts, the correction for many conditions, replicas added, criteria
 that were dropped, and whether the protocol is more than a check of the installation.
 """
 
@@ -13,19 +13,19 @@ from mdprotocol.contracts import Quantity
 from mdprotocol.plan.itself import ITSELF
 from mdprotocol.plan.metrics import split_quantity
 from mdprotocol.protocol.schema import Addition, Criterion, Protocol
-from mdprotocol.verdicts import CellResult, CriterionResult, Decision, Level, Outcome
+from mdprotocol.verdicts import ConditionResult, CriterionResult, Decision, Level, Outcome
 
 NO_RUN = "no must criterion draws on a run"
 
 
-def chance_note(criterion: Criterion, quantity: Quantity, results: Sequence[CellResult]) -> str:
-    """`0 of 36 crashed: at most 8 % with 95 % confidence`, over all cells of a count of events; else empty.
+def chance_note(criterion: Criterion, quantity: Quantity, results: Sequence[ConditionResult]) -> str:
+    """`0 of 36 crashed: at most 8 % with 95 % confidence`, over all conditions of a count of events; else empty.
 
-    Cells of the metric's own dims (failures by cause) would count a run more than once: nothing is said of them.
+    Conditions of the metric's own dims (failures by cause) would count a run more than once: nothing is said of them.
     """
-    dims = {dim for cell in results for dim in cell.measurement.where} - {"model", *criterion.per}
-    samples = np.array([x for cell in results for x in cell.measurement.samples])
-    measured = all(cell.outcome is not Outcome.NOT_MEASURED for cell in results)
+    dims = {dim for condition in results for dim in condition.measurement.where} - {"model", *criterion.per}
+    samples = np.array([x for condition in results for x in condition.measurement.samples])
+    measured = all(condition.outcome is not Outcome.NOT_MEASURED for condition in results)
     if quantity.pool != "total" or dims or not measured or len(samples) == 0 or not np.isin(samples, (0, 1)).all():
         return ""
     hits, confidence = int(samples.sum()), criterion.confidence
@@ -65,13 +65,13 @@ def notes_of(
     """Notes of a verdict.
 
     Args:
-        tests: number of cells with a sampling error in all `must` criteria.
+        tests: number of conditions with a sampling error in all `must` criteria.
     """
     must = [result for result in results if result.level is Level.MUST]
     if decision is Decision.REJECTED and tests > 1:
         confidence = min((protocol.criteria[result.name].confidence for result in must), default=0.95)
         yield (
-            f"failures are judged together over {tests} cells of all must criteria (Holm's correction): the chance that "
+            f"failures are judged together over {tests} conditions of all must criteria (Holm's correction): the chance that "
             f"any of them is false is at most {100 * (1 - confidence):.2g} %"
         )
     yield from (f"{result.name}: {result.note}" for result in results if result.note)

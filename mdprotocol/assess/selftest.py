@@ -65,7 +65,7 @@ class Trial:
         name: of the fault, or of the sound repetition.
         decision: APPROVED, REJECTED or UNDECIDED.
         outcomes: outcome by criterion.
-        details: why, by criterion that is not PASS: the worst cell's value, or the reason why there is none.
+        details: why, by criterion that is not PASS: the worst condition's value, or the reason why there is none.
     """
 
     name: str

@@ -17,15 +17,15 @@ is not, this covers 93 to 97 % for normal, folded normal, exponential, lognormal
 
 A quantity that cannot be negative (`positive`: squares, and what a metric declares) has a near end above zero even where
 Student's is not: the larger one of Student's and half of the logarithm's, x̄ exp(-t(n-1) s/(x̄ √n))/2. Without it four
-replicas with a scatter of a third could never fail at the confidence that many cells ask for, however far beyond the
+replicas with a scatter of a third could never fail at the confidence that many conditions ask for, however far beyond the
 bound; the half keeps the error of that end at what it claims for all samples named above.
 
 A single sample of `mean` or `rms` says nothing about its scatter: the interval is infinite, so no bound is decided.
 Neither do identical samples (identical but for rounding): a time to failure that was cut off at the planned length, a run
 that was counted twice. Only where the metric declares that the quantity is `deterministic` is their value known.
 
-Samples of different systems or temperatures in one cell are pooled alike; their differences widen the interval. What a
-mean over conditions may hide is looked for in assess/conditions.py.
+Samples of different systems or temperatures that one condition pools are treated alike; their differences widen the
+interval. What a mean over conditions may hide is looked for in assess/conditions.py.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mdprotocol.assess.cells import cells, pooled
 from mdprotocol.assess.measurements import Measurements
 from mdprotocol.assess.measurements_file import axes_of
+from mdprotocol.assess.pooling import measured_conditions, pooled
 from mdprotocol.contracts import ProbeMetric
 from mdprotocol.plan import Probe, Run, Study
 from mdprotocol.plan.conditions import conditions
@@ -25,8 +25,8 @@ def tabulate(study: Study, measurements: Measurements) -> list[Measurement]:
         items: Sequence[Run | Probe] = _in_order(own) if isinstance(metric, ProbeMetric) else runs
         grouped = conditions(items, DIMS)
         for key, quantity in metric.quantities.items():
-            each = cells(f"{name}.{key}", grouped, measurements)
-            found += [pooled(f"{name}.{key}", quantity, cell, CONFIDENCE).measurement for cell in each]
+            each = measured_conditions(f"{name}.{key}", grouped, measurements)
+            found += [pooled(f"{name}.{key}", quantity, condition, CONFIDENCE).measurement for condition in each]
     return found
 
 

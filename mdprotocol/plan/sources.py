@@ -240,7 +240,7 @@ def _warn_single(name: str, criterion: Criterion, pool: str, runs: list[Run], fi
     if pool in _NEEDS_INTERVAL and any(len(one.members) == 1 for one in conditions(runs, criterion.per)):
         findings.warn(
             ("criteria", name),
-            "a cell with a single run has no confidence interval; use more replicas, or fewer dims in `per`",
+            "a condition with a single run has no confidence interval; use more replicas, or fewer dims in `per`",
         )
 
 

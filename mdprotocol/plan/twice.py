@@ -3,7 +3,7 @@
 Runs of equal identity hold equal data, whatever pools them, and are refused. Runs that differ only in what does not move
 an atom (length, recording, labels, guards) are one trajectory: each is sound by itself, but no criterion may pool them.
 Equal seeds alone are no fault: time steps and integrators are compared from equal velocities on purpose. Where such runs
-are pooled they count as one sample (assess/cells.py), and the plan warns of it.
+are pooled they count as one sample (assess/pooling.py), and the plan warns of it.
 """
 
 from __future__ import annotations

@@ -122,8 +122,8 @@ class Simulation(Section):
 class Criterion(Section):
     """A bound on a measured quantity.
 
-    It is judged in every cell that `per` spans and `where` keeps; replicas are the independent units of a cell, and the
-    criterion's outcome is that of its worst cell.
+    It is judged in every condition that `per` spans and `where` keeps; replicas are the independent units of a condition, and
+    the criterion's outcome is that of its worst one.
     """
 
     level: Level
@@ -136,7 +136,7 @@ class Criterion(Section):
     where: dict[Literal["system", "simulation", "temperature"], str | float | list[str | float]] = {}
     """Coordinates to keep; a simulation with a list of time steps may be named by its own name or an expanded one."""
     per: list[Literal["system", "simulation", "temperature"]] = ["system", "simulation", "temperature"]
-    """Dims that span the cells; over the dims left out, values are pooled like replicas."""
+    """Dims that span the conditions; over the dims left out, values are pooled like replicas."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     description: str = ""
 

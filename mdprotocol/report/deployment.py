@@ -65,11 +65,11 @@ def failed_in(report: Report, verdict: ModelVerdict, simulation: str) -> tuple[i
 
 
 def judged_in(verdict: ModelVerdict, simulation: str) -> dict[str, Outcome]:
-    """The worst outcome, in one simulation, of each criterion that has a cell there."""
+    """The worst outcome, in one simulation, of each criterion that has a condition there."""
     found: dict[str, Outcome] = {}
     for criterion in verdict.criteria:
-        # Cells are in order, worst first.
-        here = [c.outcome for c in criterion.cells if c.measurement.where.get("simulation") == simulation]
+        # Conditions are in order, worst first.
+        here = [c.outcome for c in criterion.conditions if c.measurement.where.get("simulation") == simulation]
         if here:
             found[criterion.name] = here[0]
     return found

@@ -9,7 +9,7 @@ from typing import Any
 
 from mdprotocol.contracts import Report, Role, RunRow
 from mdprotocol.report import numbers
-from mdprotocol.report.summary import CELL, find, of_role
+from mdprotocol.report.summary import CONDITION, find, of_role
 from mdprotocol.report.tables import LEVELS, Table, by_level, value_of
 from mdprotocol.verdicts import INSTALLATION_CHECK, CriterionResult, Level, Measurement, ModelVerdict, Outcome
 
@@ -64,7 +64,7 @@ def largest(report: Report) -> str:
 
 
 def ratios(report: Report, quantity: str, of: str, to: str) -> dict[str, float]:
-    """Ratio of a quantity between two models in every cell that both were measured in."""
+    """Ratio of a quantity between two models in every condition that both were measured in."""
     return _ratios(find(report, quantity, of), find(report, quantity, to))
 
 
@@ -89,7 +89,7 @@ def _speed_up(report: Report, verdict: ModelVerdict) -> str:
 
 
 def _lowest_r2(report: Report, verdict: ModelVerdict) -> str:
-    found = of_role(report, Role.FORCE_R2, verdict.model, CELL)
+    found = of_role(report, Role.FORCE_R2, verdict.model, CONDITION)
     return value_of(min(found, key=lambda m: m.value)) if found else numbers.MISSING
 
 
@@ -103,9 +103,9 @@ FACTS: Mapping[str, Fact] = {
     "must criteria passed": lambda report, verdict: passed(at_level(verdict, Level.MUST)),
     "should criteria passed": lambda report, verdict: passed(at_level(verdict, Level.SHOULD)),
     "nice criteria passed": lambda report, verdict: passed(at_level(verdict, Level.NICE)),
-    "force RMSE, worst cell": _worst_of(Role.FORCE_RMSE, CELL),
-    "force R², worst cell": _lowest_r2,
-    "energy drift, worst cell": _worst_of(Role.ENERGY_DRIFT, CELL),
+    "force RMSE, worst condition": _worst_of(Role.FORCE_RMSE, CONDITION),
+    "force R², worst condition": _lowest_r2,
+    "energy drift, worst condition": _worst_of(Role.ENERGY_DRIFT, CONDITION),
     "runs failed": lambda report, verdict: f"{verdict.runs_failed} of {verdict.runs_planned}",
     "time a step, slowest system": lambda report, verdict: worst(step_times(report, verdict.model)),
     "speed-up over the largest model": _speed_up,

@@ -12,7 +12,7 @@ from mdprotocol.report import numbers
 from mdprotocol.report.tables import Table, value_of
 from mdprotocol.verdicts import Measurement
 
-CELL = {"model", "system", "simulation", "temperature"}
+CONDITION = {"model", "system", "simulation", "temperature"}
 
 
 def canonical(report: Report, quantity: str) -> str:
@@ -52,15 +52,15 @@ def of_role(report: Report, role: Role, model: str, dims: set[str] | None = None
 
 def summary(report: Report, model: str) -> Table:
     """Key numbers by simulation, system and temperature; other quantities are in the full tables only."""
-    found = {role: of_role(report, role, model, CELL) for role in KEY_ROLES}
+    found = {role: of_role(report, role, model, CONDITION) for role in KEY_ROLES}
     used = {role: measured for role, measured in found.items() if measured}
-    cells: dict[tuple[str, ...], dict[Role, str]] = {}
+    conditions: dict[tuple[str, ...], dict[Role, str]] = {}
     for role, measured in used.items():
         for m in measured:
-            cells.setdefault(_place(m), {})[role] = value_of(dataclasses.replace(m, units=""))
-    simulations = list(dict.fromkeys(place[0] for place in cells))
+            conditions.setdefault(_place(m), {})[role] = value_of(dataclasses.replace(m, units=""))
+    simulations = list(dict.fromkeys(place[0] for place in conditions))
     columns = ("simulation", "system", "temperature", *(_title(role, measured) for role, measured in used.items()))
-    rows = sorted(cells.items(), key=lambda row: simulations.index(row[0][0]))
+    rows = sorted(conditions.items(), key=lambda row: simulations.index(row[0][0]))
     return Table(columns, tuple((*place, *(row.get(role, numbers.MISSING) for role in used)) for place, row in rows))
 
 

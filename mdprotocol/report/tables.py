@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mdprotocol.contracts import Report, RunRow
 from mdprotocol.protocol.timesteps import expanded
 from mdprotocol.report import numbers
-from mdprotocol.verdicts import CellResult, CriterionResult, Level, Measurement, ModelVerdict, Outcome
+from mdprotocol.verdicts import ConditionResult, CriterionResult, Level, Measurement, ModelVerdict, Outcome
 
 LEVELS = (Level.MUST, Level.SHOULD, Level.NICE)
 USUAL_DIMS = ("model", "system", "simulation", "temperature")
@@ -25,9 +25,9 @@ class Table:
         return bool(self.rows)
 
 
-def where(cell: Mapping[str, str | float]) -> str:
-    """A cell in words, the model left out: `water, nve_10ps, 300 K`."""
-    return ", ".join(_coordinate(dim, value) for dim, value in cell.items() if dim != "model")
+def where(condition: Mapping[str, str | float]) -> str:
+    """A condition in words, the model left out: `water, nve_10ps, 300 K`."""
+    return ", ".join(_coordinate(dim, value) for dim, value in condition.items() if dim != "model")
 
 
 def _coordinate(dim: str, value: str | float) -> str:
@@ -65,11 +65,11 @@ def by_level(verdict: ModelVerdict) -> list[CriterionResult]:
 
 
 def criteria(verdict: ModelVerdict, level: Level) -> Table:
-    """One row a criterion of this level, told by its worst cell."""
+    """One row a criterion of this level, told by its worst condition."""
     chosen = [criterion for criterion in verdict.criteria if criterion.level is level]
-    names = {f"{100 * cell.measurement.confidence:g} %" for c in verdict.criteria for cell in c.cells}
+    names = {f"{100 * condition.measurement.confidence:g} %" for c in verdict.criteria for condition in c.conditions}
     title = f"{next(iter(names))} interval" if len(names) == 1 else "interval"
-    columns = ("criterion", "outcome", "measured", title, "bound", "cells passed", "worst cell")
+    columns = ("criterion", "outcome", "measured", title, "bound", "conditions passed", "worst condition")
     return Table(columns, tuple(_criterion_row(criterion) for criterion in chosen))
 
 
@@ -79,9 +79,9 @@ def _criterion_row(criterion: CriterionResult) -> tuple[str, ...]:
     if worst is None:
         return (*head, numbers.MISSING, numbers.MISSING, allowed, numbers.MISSING, numbers.MISSING)
     found = worst.measurement
-    passed = sum(cell.outcome is Outcome.PASS for cell in criterion.cells)
+    passed = sum(condition.outcome is Outcome.PASS for condition in criterion.conditions)
     place = where(found.where) or "all together"
-    return (*head, with_labels(found), interval_of(found), allowed, f"{passed} of {len(criterion.cells)}", place)
+    return (*head, with_labels(found), interval_of(found), allowed, f"{passed} of {len(criterion.conditions)}", place)
 
 
 def diagnosis(verdict: ModelVerdict) -> Table:
@@ -98,23 +98,23 @@ def obstacles(verdict: ModelVerdict) -> list[tuple[CriterionResult, str]]:
 def _why(criterion: CriterionResult) -> str:
     if criterion.worst is None:
         return criterion.reason or "nothing was measured"
-    sentence = _cell_sentence(criterion, criterion.worst)
-    if len(criterion.cells) == 1:
+    sentence = _condition_sentence(criterion, criterion.worst)
+    if len(criterion.conditions) == 1:
         return sentence
-    same = sum(cell.outcome is criterion.outcome for cell in criterion.cells)
-    return f"{same} of {len(criterion.cells)} cells; the worst is {sentence}"
+    same = sum(condition.outcome is criterion.outcome for condition in criterion.conditions)
+    return f"{same} of {len(criterion.conditions)} conditions; the worst is {sentence}"
 
 
-def _cell_sentence(criterion: CriterionResult, cell: CellResult) -> str:
-    found = cell.measurement
+def _condition_sentence(criterion: CriterionResult, condition: ConditionResult) -> str:
+    found = condition.measurement
     place = where(found.where) or "all together"
-    if cell.outcome is Outcome.NOT_MEASURED:
+    if condition.outcome is Outcome.NOT_MEASURED:
         return f"{place}: {found.reason or 'not measured'}"
     allowed = numbers.bound(criterion.minimum, criterion.maximum, criterion.units)
     known = interval_of(found)
     spread = f" (interval {known})" if known != numbers.MISSING else ""
     text = f"{place}: {with_labels(found)}{spread} against {allowed}"
-    return f"{text}; {cell.advice}" if cell.advice else text
+    return f"{text}; {condition.advice}" if condition.advice else text
 
 
 # ----------------------------------------------------------------------------------------------------------- runs
@@ -150,8 +150,8 @@ def worst_runs(report: Report, verdict: ModelVerdict) -> list[WorstRun]:
 
 def _run_uses(criterion: CriterionResult) -> Iterator[tuple[float, str, str]]:
     """(use of the bound, run id, sentence) of each run behind a criterion with a bound other than zero."""
-    for cell in criterion.cells:
-        found = cell.measurement
+    for condition in criterion.conditions:
+        found = condition.measurement
         if len(found.runs) != len(found.samples) or not all(run.startswith("runs/") for run in found.runs):
             continue
         for run, value in zip(found.runs, found.samples, strict=True):
@@ -231,8 +231,8 @@ def measurements(found: Sequence[Measurement]) -> Table:
 
 
 def _measurement_row(found: Measurement, dims: Sequence[str], own: bool) -> tuple[str, ...]:
-    cells = [found.where.get(dim, "") for dim in dims]
-    shown = [numbers.plain(cell, digits=6) if isinstance(cell, int | float) else str(cell) for cell in cells]
+    places = [found.where.get(dim, "") for dim in dims]
+    shown = [numbers.plain(place, digits=6) if isinstance(place, int | float) else str(place) for place in places]
     rest = where({dim: value for dim, value in found.where.items() if dim not in USUAL_DIMS})
     at = (rest,) if own else ()
     return (found.quantity, *shown, *at, with_labels(found), interval_of(found), str(len(found.samples)), found.reason)

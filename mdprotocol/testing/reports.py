@@ -15,7 +15,7 @@ from mdprotocol.report.build import draw
 from mdprotocol.testing.datasets import make_run
 from mdprotocol.testing.structures import molecule_structure
 from mdprotocol.verdicts import (
-    CellResult,
+    ConditionResult,
     CriterionResult,
     Decision,
     Diagnosis,
@@ -75,7 +75,7 @@ def not_measured(quantity: str, units: str, reason: str, **where: str | float) -
     return Measurement(quantity, units, nan, nan, nan, nan, 0.95, (), where, (), reason)
 
 
-def cells(model: str, quantity: str, units: str, values: Sequence[float], error: float) -> list[Measurement]:
+def conditions(model: str, quantity: str, units: str, values: Sequence[float], error: float) -> list[Measurement]:
     """One measurement a system and temperature, in the order of `rows`."""
     places = [(system, kelvin) for system in NAMES for kelvin in TEMPERATURES]
     return [
@@ -93,10 +93,10 @@ def criterion(
     maximum: float | None = None,
     advice: str = "",
 ) -> CriterionResult:
-    """A criterion whose first (largest) cell has the outcome and whose other cells pass."""
+    """A criterion whose first (largest) condition has the outcome and whose other conditions pass."""
     ordered = sorted(found, key=lambda m: -m.value if math.isfinite(m.value) else -math.inf)
     results = [
-        CellResult(m, outcome if k == 0 else Outcome.PASS, advice if k == 0 else "") for k, m in enumerate(ordered)
+        ConditionResult(m, outcome if k == 0 else Outcome.PASS, advice if k == 0 else "") for k, m in enumerate(ordered)
     ]
     first = found[0]
     return CriterionResult(name, level, "", first.quantity, first.units, minimum, maximum, outcome, tuple(results))
@@ -154,9 +154,9 @@ def report(verdicts: Sequence[ModelVerdict], runs: Sequence[RunRow], found: Sequ
 
 def sound_verdict(model: str = "original", scale: float = 1.0) -> tuple[ModelVerdict, list[Measurement]]:
     """An APPROVED model; `scale` multiplies its force errors."""
-    rmse = cells(model, "force_error.rmse", "eV/Å", [scale * x for x in np.linspace(0.02, 0.06, 9)], 0.002)
-    drift = cells(model, "energy_drift.per_atom", "meV/atom/ps", list(np.linspace(0.01, 0.12, 9)), 0.02)
-    crashed = cells(model, "stability.crashed", "1", [0.0] * 9, 0.0)
+    rmse = conditions(model, "force_error.rmse", "eV/Å", [scale * x for x in np.linspace(0.02, 0.06, 9)], 0.002)
+    drift = conditions(model, "energy_drift.per_atom", "meV/atom/ps", list(np.linspace(0.01, 0.12, 9)), 0.02)
+    crashed = conditions(model, "stability.crashed", "1", [0.0] * 9, 0.0)
     criteria = (
         criterion("no_crash", crashed, maximum=0.0),
         criterion("energy_drift", drift, maximum=1.0),
@@ -175,9 +175,9 @@ def sound_report() -> Report:
 
 def troubled_verdict(model: str = "tiny") -> tuple[ModelVerdict, list[Measurement]]:
     """A REJECTED model with every outcome."""
-    rmse = cells(model, "force_error.rmse", "eV/Å", list(np.linspace(0.1, 0.45, 9)), 0.01)
-    drift = cells(model, "energy_drift.per_atom", "meV/atom/ps", list(np.linspace(0.1, 0.95, 9)), 0.2)
-    crashed = cells(model, "stability.crashed", "1", [0.0] * 8 + [1.0], 0.0)
+    rmse = conditions(model, "force_error.rmse", "eV/Å", list(np.linspace(0.1, 0.45, 9)), 0.01)
+    drift = conditions(model, "energy_drift.per_atom", "meV/atom/ps", list(np.linspace(0.1, 0.95, 9)), 0.2)
+    crashed = conditions(model, "stability.crashed", "1", [0.0] * 8 + [1.0], 0.0)
     angle = not_measured("force_error.angle", "°", "no reference forces", model=model, system="water")
     criteria = (
         criterion("no_crash", crashed, Outcome.FAIL, maximum=0.0),
@@ -228,7 +228,7 @@ def hostile_report() -> Report:
     where = {"model": NASTY, "system": "=HYPERLINK(1)", "simulation": "@x|y"}
     found = not_measured("m.q", "`|", f"because {NASTY}\x00\x1b[31m", **where, temperature=300.0)
     result = CriterionResult(NASTY, Level.MUST, NASTY, "m.q", "`|", None, 1.0, Outcome.NOT_MEASURED,
-                             (CellResult(found, Outcome.NOT_MEASURED, NASTY),), NASTY)  # fmt: skip
+                             (ConditionResult(found, Outcome.NOT_MEASURED, NASTY),), NASTY)  # fmt: skip
     verdict = ModelVerdict(NASTY, Decision.UNDECIDED, (NASTY,), (result,), (Recommendation(NASTY, False, (NASTY,)),),
                            notes=(NASTY,), diagnosis=(Diagnosis(NASTY, NASTY, NASTY),))  # fmt: skip
     row = RunRow("runs/x/../|", NASTY, "=HYPERLINK(1)", "@x|y", 300.0, 0, "failed", f"nan at 3 fs: {NASTY}", 0.003)

@@ -27,17 +27,20 @@ MOST_MEASUREMENTS = 500
 """Measurements of one metric in the page; the file of all measurements has the rest."""
 
 MEANING = {
-    Decision.APPROVED: "every must criterion passed",
-    Decision.REJECTED: "at least one must criterion failed",
-    Decision.UNDECIDED: "no must criterion failed, but not all of them could be decided",
+    Decision.APPROVED: "every must criterion passed, and no run that they draw on failed, unless the protocol tolerates it",
+    Decision.REJECTED: "at least one must criterion failed, or runs failed that a must criterion draws on",
+    Decision.UNDECIDED: "nothing rejects the model, but not every must criterion could be decided",
 }
 
 GUIDE = (
     ("PASS", "the whole confidence interval of the measurement lies inside the bound."),
-    ("FAIL", "the whole interval, widened for the number of cells that were looked at, lies outside."),
+    ("FAIL", "the whole interval, widened for the number of conditions that were looked at, lies outside."),
     ("INCONCLUSIVE", "the interval contains the bound; the advice says how many more replicas would decide."),
     ("NOT MEASURED", "there is no number, and the reason is given. It never counts as a pass."),
-    ("a cell", "one system, simulation and temperature; a criterion has the outcome of its worst cell."),
+    (
+        "a condition",
+        "one system, simulation and temperature, or several that a criterion pools; a criterion has the outcome of its worst.",
+    ),
     ("value ± error", "the value pooled over replicas and its standard error; replicas are the independent samples."),
     ("must, should, nice", "the first decide, the second limit the recommended uses, the third inform."),
     *((str(decision), meaning + ".") for decision, meaning in MEANING.items()),
@@ -150,7 +153,7 @@ def criteria(report: Report) -> Iterator[Block]:
 
 
 def criteria_in_full(report: Report) -> Iterator[Block]:
-    """The criteria of each model with intervals, bounds and worst cells."""
+    """The criteria of each model with intervals, bounds and worst conditions."""
     for verdict in report.verdicts:
         yield Heading(f"Criteria of {verdict.model} in full")
         yield from _by_level(verdict, 3)

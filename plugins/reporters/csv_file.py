@@ -1,4 +1,4 @@
-"""verdict.csv: a row a model, criterion and cell, for spreadsheets and data frames."""
+"""verdict.csv: a row a model, criterion and condition, for spreadsheets and data frames."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from mdprotocol.api import CellResult, CriterionResult, ModelVerdict, Report, Reporter, escape
+from mdprotocol.api import ConditionResult, CriterionResult, ModelVerdict, Report, Reporter, escape
 
 BEFORE = ("protocol", "model", "decision", "criterion", "level", "quantity", "units", "minimum", "maximum", "outcome")
 AFTER = (
-    "cell_outcome", "value", "standard_error", "low", "high", "confidence", "replicas", "labels", "reason", "advice"
+    "condition_outcome", "value", "standard_error", "low", "high", "confidence", "replicas", "labels", "reason", "advice"
 )  # fmt: skip
 USUAL_DIMS = ("system", "simulation", "temperature")
 
 
 class CsvReporter(Reporter):
-    """verdict.csv: one row a model, criterion and cell; an empty field is a number that is not there."""
+    """verdict.csv: one row a model, criterion and condition; an empty field is a number that is not there."""
 
     type: Literal["csv"] = "csv"
 
     def render(self, report: Report) -> Mapping[str, bytes]:
         dims = dict.fromkeys(USUAL_DIMS)
-        dims |= {dim: None for _, c in report.criteria() for cell in c.cells for dim in cell.measurement.where}
+        dims |= {
+            dim: None for _, c in report.criteria() for condition in c.conditions for dim in condition.measurement.where
+        }
         dims.pop("model", None)
         text = io.StringIO()
         writer = csv.DictWriter(text, [*BEFORE, *dims, *AFTER], restval="", lineterminator="\n")
@@ -35,13 +37,13 @@ class CsvReporter(Reporter):
 
 
 def rows(report: Report) -> Iterator[dict[str, Any]]:
-    """One mapping a row; a criterion without cells has one row with its reason."""
+    """One mapping a row; a criterion without conditions has one row with its reason."""
     for verdict, criterion in report.criteria():
         head = _head(report, verdict, criterion)
-        if not criterion.cells:
-            yield head | {"cell_outcome": str(criterion.outcome), "reason": criterion.reason}
-        for cell in criterion.cells:
-            yield head | _cell(cell)
+        if not criterion.conditions:
+            yield head | {"condition_outcome": str(criterion.outcome), "reason": criterion.reason}
+        for condition in criterion.conditions:
+            yield head | _condition(condition)
 
 
 def _head(report: Report, verdict: ModelVerdict, criterion: CriterionResult) -> dict[str, Any]:
@@ -59,10 +61,10 @@ def _head(report: Report, verdict: ModelVerdict, criterion: CriterionResult) -> 
     }
 
 
-def _cell(cell: CellResult) -> dict[str, Any]:
-    found = cell.measurement
+def _condition(condition: ConditionResult) -> dict[str, Any]:
+    found = condition.measurement
     return {dim: value for dim, value in found.where.items() if dim != "model"} | {
-        "cell_outcome": str(cell.outcome),
+        "condition_outcome": str(condition.outcome),
         "value": found.value,
         "standard_error": found.standard_error,
         "low": found.low,
@@ -71,7 +73,7 @@ def _cell(cell: CellResult) -> dict[str, Any]:
         "replicas": len(found.samples),
         "labels": found.labels,
         "reason": found.reason,
-        "advice": cell.advice,
+        "advice": condition.advice,
     }
 
 

@@ -1,6 +1,6 @@
 """verdict.json: the verdict for programs.
 
-    schema_version   1; a change that breaks readers raises it
+    schema_version   2; a change that breaks readers raises it (1 had `cells` only, which stays beside `conditions` in 2)
     protocol         {name, description}
     command          the command that reproduces the results
     models           a list of
@@ -9,8 +9,8 @@
         recommendations  [{use, granted, blocked_by, text, warning, because, reason}]; reason: what else decided
                          (failed runs, a check of the installation), else empty
         diagnosis        [{criterion, cause, evidence}]
-        criteria         [{name, level, description, quantity, units, minimum, maximum, outcome, reason, cells}]
-            cells            worst first: a measurement, and {outcome, advice}
+        criteria         [{name, level, description, quantity, units, minimum, maximum, outcome, reason, conditions}]
+            conditions       worst first: a measurement, and {outcome, advice}
         installation_check  why nothing is recommended: this is a check of the installation; empty where it is not
         dropped          must criteria that were not applied, each with the reason in one sentence
         guards           guards that see little, each with what goes unnoticed
@@ -36,7 +36,7 @@ from typing import Any, Literal
 
 from mdprotocol.api import CriterionResult, Measurement, ModelVerdict, Report, Reporter, side_by_side
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class JsonReporter(Reporter):
@@ -84,11 +84,11 @@ def _model(verdict: ModelVerdict) -> dict[str, Any]:
 
 def _criterion(criterion: CriterionResult) -> dict[str, Any]:
     names = ("name", "level", "description", "quantity", "units", "minimum", "maximum", "outcome", "reason")
-    cells = [
-        _measurement(cell.measurement) | {"outcome": str(cell.outcome), "advice": cell.advice}
-        for cell in criterion.cells
+    conditions = [
+        _measurement(condition.measurement) | {"outcome": str(condition.outcome), "advice": condition.advice}
+        for condition in criterion.conditions
     ]
-    return {name: getattr(criterion, name) for name in names} | {"cells": cells}
+    return {name: getattr(criterion, name) for name in names} | {"conditions": conditions, "cells": conditions}
 
 
 def _measurement(found: Measurement) -> dict[str, Any]:

@@ -110,10 +110,10 @@ def _told(criterion: CriterionResult) -> str:
 
 def _cells(criterion: CriterionResult) -> list[str]:
     return [
-        f"{cell.outcome}: {tables.where(cell.measurement.where)}: {tables.value_of(cell.measurement)} "
-        f"{cell.measurement.reason} {cell.advice}".rstrip()
-        for cell in criterion.cells
-        if cell.outcome is not Outcome.PASS
+        f"{condition.outcome}: {tables.where(condition.measurement.where)}: {tables.value_of(condition.measurement)} "
+        f"{condition.measurement.reason} {condition.advice}".rstrip()
+        for condition in criterion.conditions
+        if condition.outcome is not Outcome.PASS
     ]
 
 

@@ -11,7 +11,7 @@ from mdprotocol_plugins.reporters._blocks import Banner, Block, Bullets, Code, G
 from mdprotocol_plugins.reporters._document import document
 
 CODE_COLUMNS = {"run", "criterion", "quantity"}
-"""Columns whose cells are names to type."""
+"""Columns whose conditions are names to type."""
 STRIKING = {*Outcome, *Decision} - {Outcome.PASS}
 
 
@@ -71,7 +71,7 @@ def table(content: Table) -> str:
     rule = ["---"] * len(content.columns)
     body = [[_cell(*pair) for pair in zip(content.columns, row, strict=True)] for row in content.rows]
     heads = [escape.markdown(column) for column in content.columns]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *body))
+    return "\n".join("| " + " | ".join(conditions) + " |" for conditions in (heads, rule, *body))
 
 
 def _cell(column: str, text: str) -> str:

@@ -15,7 +15,7 @@ from mdprotocol.app.additions import extended, wanted, within
 from mdprotocol.app.checking import check, plan_of
 from mdprotocol.app.sources import Prepared, Source
 from mdprotocol.plan import Plan, Run
-from mdprotocol.verdicts import CellResult, CriterionResult, Decision, Level, Measurement, ModelVerdict, Outcome
+from mdprotocol.verdicts import ConditionResult, CriterionResult, Decision, Level, Measurement, ModelVerdict, Outcome
 
 PROTOCOL: dict[str, Any] = {
     "mdprotocol": 1,
@@ -51,16 +51,16 @@ def runs(planned: tuple[Prepared, Plan]) -> Callable[[str, float], list[Run]]:
 def open_verdict(*asks: tuple[list[Run], int], decision: Decision = Decision.UNDECIDED) -> ModelVerdict:
     """A verdict with an inconclusive condition of these runs for each number of replicas asked for."""
 
-    def cell(runs: list[Run], more: int) -> CellResult:
+    def condition(runs: list[Run], more: int) -> ConditionResult:
         ids = tuple(run.id for run in runs)
         nan = math.nan
         found = Measurement("energy_drift.per_atom", "1", nan, nan, nan, nan, 0.95, (), {}, ids)
-        return CellResult(found, Outcome.INCONCLUSIVE, more_replicas=more)
+        return ConditionResult(found, Outcome.INCONCLUSIVE, more_replicas=more)
 
-    cells = tuple(cell(*ask) for ask in asks)
+    conditions = tuple(condition(*ask) for ask in asks)
     quantity = ("", "energy_drift.per_atom", "1", None, 1.0)
     return ModelVerdict(
-        "m", decision, (), (CriterionResult("drift", Level.MUST, *quantity, Outcome.INCONCLUSIVE, cells),)
+        "m", decision, (), (CriterionResult("drift", Level.MUST, *quantity, Outcome.INCONCLUSIVE, conditions),)
     )
 
 

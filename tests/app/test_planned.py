@@ -178,10 +178,10 @@ def test_measurements_of_another_folder_are_not_reported(ran: Gate) -> None:
     ran.run("criteria.drift.max=1e-9", "seed=5", out="S")
     shutil.copy(ran.folder / "S/measurements.nc", ran.results / "measurements.nc")
     finished = report(ran.results, stored(ran.results))
-    samples = {run: s for c in finished.verdicts[0].criteria for x in c.cells
+    samples = {run: s for c in finished.verdicts[0].criteria for x in c.conditions
                for run, s in zip(x.measurement.runs, x.measurement.samples, strict=True)}  # fmt: skip
     again = ran.judge()
-    assert samples == {run: s for c in again.verdicts[0].criteria for x in c.cells
+    assert samples == {run: s for c in again.verdicts[0].criteria for x in c.conditions
                        for run, s in zip(x.measurement.runs, x.measurement.samples, strict=True)}  # fmt: skip
 
 
@@ -476,7 +476,7 @@ def test_a_file_says_whose_it_is(ran: Gate) -> None:
     seal(path)
     finished = ran.judge()
     assert finished.verdicts[0].decision is Decision.UNDECIDED
-    reasons = {c.measurement.reason for criterion in finished.verdicts[0].criteria for c in criterion.cells}
+    reasons = {c.measurement.reason for criterion in finished.verdicts[0].criteria for c in criterion.conditions}
     assert any("it says model twin" in reason for reason in reasons)
 
 

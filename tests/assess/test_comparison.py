@@ -57,7 +57,7 @@ def test_the_row_tells_of_the_cell_that_differs_most(judged, spread):
     base = spread(0.5, 0.02)
     changed = judged("b", lambda run: base(run) + (0.3 if run.system == "methane" and run.temperature_K == 300 else 0))
     (row,) = compare_results(judged("a", base), changed)
-    assert row["cell"] == "methane, nve, 300 K"
+    assert row["condition"] == "methane, nve, 300 K"
 
 
 def test_a_difference_within_the_noise_is_not_significant(judged, spread):
@@ -68,7 +68,7 @@ def test_a_difference_within_the_noise_is_not_significant(judged, spread):
 
 def test_what_is_not_measured_on_one_side_is_said(judged):
     (row,) = compare_results(judged("a", lambda run: 0.5), judged("b", lambda run: None))
-    assert row["cell"] == "no cell measured in both"
+    assert row["condition"] == "no condition measured in both"
     assert math.isnan(row["difference"])
     assert row["outcome B"] == "NOT MEASURED"
 

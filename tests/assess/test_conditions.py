@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mdprotocol.assess.cells import Cell, Pooled, pooled
 from mdprotocol.assess.conditions import hidden
-from mdprotocol.assess.familywise import CellTest
+from mdprotocol.assess.familywise import ConditionTest
+from mdprotocol.assess.pooling import MeasuredCondition, Pooled, pooled
 from mdprotocol.contracts import Quantity
 from mdprotocol.plan import Run
 from mdprotocol.protocol.schema import Criterion
@@ -17,15 +17,17 @@ CONDITIONS = [(system, kelvin) for system in ("water", "methane", "alanine") for
 TRIALS = 300
 
 
-def judged_cell(values, how="mean", most=1.0, least=None, positive=False) -> CellTest:
-    """A cell of (condition, replica) values, against its bounds."""
+def judged_condition(values, how="mean", most=1.0, least=None, positive=False) -> ConditionTest:
+    """A condition of (condition, replica) values, against its bounds."""
     readings = tuple(
         (Run("m", system, "nve", kelvin, replica, replica, settings=None, identity=""), float(x), "")
         for (system, kelvin), row in zip(CONDITIONS, values, strict=False)
         for replica, x in enumerate(row)
     )
-    found: Pooled = pooled("q.q", Quantity("eV", "q", how, positive=positive), Cell({"model": "m"}, readings), 0.95)
-    return CellTest(Criterion(level=Level.MUST, metric="q.q", max=most, min=least, per=[]), found, 0.95)
+    found: Pooled = pooled(
+        "q.q", Quantity("eV", "q", how, positive=positive), MeasuredCondition({"model": "m"}, readings), 0.95
+    )
+    return ConditionTest(Criterion(level=Level.MUST, metric="q.q", max=most, min=least, per=[]), found, 0.95)
 
 
 def scattered(rng, means, replicas=4, share=0.3):
@@ -36,7 +38,7 @@ def scattered(rng, means, replicas=4, share=0.3):
 @pytest.mark.parametrize("others", [0.1, 0.5, 0.8])
 def test_one_of_nine_at_twice_the_bound_is_caught_in_at_least_95_percent(how, others):
     rng = np.random.default_rng(11)
-    caught = sum(bool(hidden(judged_cell(scattered(rng, [others] * 8 + [2.0]), how))) for _ in range(TRIALS))
+    caught = sum(bool(hidden(judged_condition(scattered(rng, [others] * 8 + [2.0]), how))) for _ in range(TRIALS))
     assert caught >= 0.95 * TRIALS
 
 
@@ -44,7 +46,7 @@ def test_one_of_nine_at_twice_the_bound_is_caught_in_at_least_95_percent(how, ot
 @pytest.mark.parametrize("means", [[0.8] * 9, [0.8] + [0.2] * 8, np.linspace(0.1, 0.8, 9)])
 def test_sound_conditions_are_hardly_ever_held_up(how, means):
     rng = np.random.default_rng(12)
-    blocked = sum(bool(hidden(judged_cell(scattered(rng, means), how))) for _ in range(TRIALS))
+    blocked = sum(bool(hidden(judged_condition(scattered(rng, means), how))) for _ in range(TRIALS))
     assert blocked <= 0.03 * TRIALS
 
 
@@ -55,22 +57,25 @@ def test_the_cell_would_have_passed(world):
     criteria = {"low": {"level": "must", "metric": "level.mean", "min": -8, "max": 8, "per": []}}
     made = world(criteria).fill(lambda run: 10 * signs[run.system] + noise[run.replica])
     verdict = made.judge()
-    cell = verdict.criteria[0].worst
-    assert cell.measurement.value == pytest.approx(0)
-    assert -8 < cell.measurement.low < cell.measurement.high < 8
-    assert (verdict.decision, cell.outcome) == (Decision.UNDECIDED, Outcome.INCONCLUSIVE)
-    assert "4 of 4 conditions lie clearly beyond the bound by themselves: water, 100 K: 10.00 ± 0.14 eV" in cell.advice
-    assert cell.more_replicas is None
+    condition = verdict.criteria[0].worst
+    assert condition.measurement.value == pytest.approx(0)
+    assert -8 < condition.measurement.low < condition.measurement.high < 8
+    assert (verdict.decision, condition.outcome) == (Decision.UNDECIDED, Outcome.INCONCLUSIVE)
+    assert (
+        "4 of 4 conditions lie clearly beyond the bound by themselves: water, 100 K: 10.00 ± 0.14 eV"
+        in condition.advice
+    )
+    assert condition.more_replicas is None
 
 
 def test_the_condition_and_its_value_are_named(world, spread):
     criteria = {"low": {"level": "must", "metric": "level.mean", "max": 1, "per": []}}
     small, large = spread(0.0, 0.1), spread(2.0, 0.1)
     made = world(criteria).fill(lambda run: (large if _hot_methane(run) else small)(run))
-    cell = made.judge().criteria[0].worst
-    assert cell.measurement.high < 1
-    assert cell.advice == "methane, 300 K lies clearly beyond the bound by itself: 2.000 ± 0.046 eV"
-    assert cell.outcome is Outcome.INCONCLUSIVE
+    condition = made.judge().criteria[0].worst
+    assert condition.measurement.high < 1
+    assert condition.advice == "methane, 300 K lies clearly beyond the bound by itself: 2.000 ± 0.046 eV"
+    assert condition.outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_share_over_conditions_hides_none_that_never_survived(world):
@@ -81,18 +86,18 @@ def test_a_share_over_conditions_hides_none_that_never_survived(world):
 
 
 def test_single_replicas_are_held_against_the_scatter_of_the_others():
-    assert hidden(judged_cell([[x] for x in (0.5, 0.6, 0.4, 0.55, 0.45, 0.5, 0.6, 0.4, 2.0)]))
-    assert not hidden(judged_cell([[x] for x in (0.5, 0.6, 0.4, 0.9, 0.45, 0.5, 0.6, 0.4, 1.05)]))
+    assert hidden(judged_condition([[x] for x in (0.5, 0.6, 0.4, 0.55, 0.45, 0.5, 0.6, 0.4, 2.0)]))
+    assert not hidden(judged_condition([[x] for x in (0.5, 0.6, 0.4, 0.9, 0.45, 0.5, 0.6, 0.4, 1.05)]))
 
 
 def test_both_bounds_are_looked_at():
     rows = [[0.1, 0.2, 0.15]] * 3
-    assert "-3" in hidden(judged_cell([*rows, [-3.0, -3.1, -2.9]], most=1, least=-1))
-    assert not hidden(judged_cell([*rows, [-0.8, -0.7, -0.9]], most=1, least=-1))
+    assert "-3" in hidden(judged_condition([*rows, [-3.0, -3.1, -2.9]], most=1, least=-1))
+    assert not hidden(judged_condition([*rows, [-0.8, -0.7, -0.9]], most=1, least=-1))
 
 
 def test_a_cell_of_one_condition_is_left_to_its_interval():
-    assert not hidden(judged_cell([[5.0, 5.1, 5.2]]))
+    assert not hidden(judged_condition([[5.0, 5.1, 5.2]]))
 
 
 def _hot_methane(run) -> bool:
@@ -140,4 +145,4 @@ def test_one_beyond_beside_conditions_without_scatter_is_seen(world):
         made.write(run, 1.9 if run is first or run == first else 0.0)
     (result,) = made.judge().criteria
     assert result.outcome is Outcome.INCONCLUSIVE
-    assert "lies clearly beyond the bound by itself" in result.cells[0].advice
+    assert "lies clearly beyond the bound by itself" in result.conditions[0].advice

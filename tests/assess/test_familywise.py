@@ -1,4 +1,4 @@
-"""Failures among many cells: Holm's correction against its own definition, and its error rate over sound models."""
+"""Failures among many conditions: Holm's correction against its own definition, and its error rate over sound models."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mdprotocol.assess.cells import Cell, Pooled, pooled
-from mdprotocol.assess.familywise import CellTest, holm
+from mdprotocol.assess.familywise import ConditionTest, holm
+from mdprotocol.assess.pooling import MeasuredCondition, Pooled, pooled
 from mdprotocol.contracts import Quantity
 from mdprotocol.plan import Run
 from mdprotocol.protocol.schema import Criterion
@@ -16,13 +16,13 @@ from mdprotocol.verdicts import Decision, Outcome
 CONFIDENCE = 0.95
 
 
-def cell_test(samples, maximum=0.0, minimum=None, pool="mean") -> CellTest:
+def condition_test(samples, maximum=0.0, minimum=None, pool="mean") -> ConditionTest:
     bounds = {"max": maximum, "min": minimum}
     criterion = Criterion(level="must", metric="level.mean", confidence=CONFIDENCE, **bounds)
     runs = [Run("student", "water", "nve", 300.0, k, k, settings=None, identity="") for k in range(len(samples))]
-    cell = Cell({}, tuple((run, float(x), "") for run, x in zip(runs, samples, strict=True)))
-    found: Pooled = pooled("level.mean", Quantity("eV", "level", pool), cell, CONFIDENCE)
-    return CellTest(criterion, found, CONFIDENCE)
+    condition = MeasuredCondition({}, tuple((run, float(x), "") for run, x in zip(runs, samples, strict=True)))
+    found: Pooled = pooled("level.mean", Quantity("eV", "level", pool), condition, CONFIDENCE)
+    return ConditionTest(criterion, found, CONFIDENCE)
 
 
 def textbook(p_values: list[float], alpha: float) -> list[bool]:
@@ -44,32 +44,33 @@ def test_it_finds_what_the_textbook_procedure_finds(seed):
     expected = [
         r and p < (1 - CONFIDENCE) / 2 for r, p in zip(textbook(p_values, 1 - CONFIDENCE), p_values, strict=True)
     ]
-    assert [level.failed for level in holm([cell_test(x) for x in data])] == expected
+    assert [level.failed for level in holm([condition_test(x) for x in data])] == expected
 
 
 def test_of_many_sound_cells_hardly_ever_one_fails():
-    """True values on the bound, the worst case: at most 5 % of 400 models of 12 cells see a false failure."""
+    """True values on the bound, the worst case: at most 5 % of 400 models of 12 conditions see a false failure."""
     random = np.random.default_rng(1)
     false = sum(
-        any(level.failed for level in holm([cell_test(x) for x in random.normal(0, 1, (12, 4))])) for _ in range(400)
+        any(level.failed for level in holm([condition_test(x) for x in random.normal(0, 1, (12, 4))]))
+        for _ in range(400)
     )
     assert 0.01 <= false / 400 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
 
 
 def test_an_exact_count_is_no_test_by_chance():
-    counted, measured = holm([cell_test([0, 1, 0], pool="total"), cell_test([-1, 1, 0.5])])
+    counted, measured = holm([condition_test([0, 1, 0], pool="total"), condition_test([-1, 1, 0.5])])
     assert counted.failed
     assert measured.tests == 1
 
 
 def test_two_bounds_share_the_error():
-    one, two = cell_test([-1, 1]), cell_test([-1, 1], minimum=-5)
+    one, two = condition_test([-1, 1]), condition_test([-1, 1], minimum=-5)
     assert 1 - one.strict(4) == pytest.approx(2 * (1 - two.strict(4)))
     assert one.strict(1) == two.strict(1) == CONFIDENCE
 
 
 def test_failures_are_corrected_over_all_must_criteria(world, spread):
-    """Clear enough among four cells, not among those of ten criteria; as `should`, each is judged by itself."""
+    """Clear enough among four conditions, not among those of ten criteria; as `should`, each is judged by itself."""
     low = {"level": "must", "metric": "level.mean", "max": 1}
     fill = spread(1.0, 0.1, (0.6, 1.4, 0.9, 1.2))
     assert world({"low": low}).fill(fill).judge().decision is Decision.REJECTED
@@ -77,7 +78,7 @@ def test_failures_are_corrected_over_all_must_criteria(world, spread):
     verdict = world({"low": low, **easy}).fill(fill).judge()
     assert verdict.criteria[0].worst.measurement.low > 1
     assert verdict.criteria[0].outcome is Outcome.INCONCLUSIVE
-    assert "40 cells" in verdict.criteria[0].worst.advice
+    assert "40 conditions" in verdict.criteria[0].worst.advice
     should = {"low": low | {"level": "should"}, **easy}
     assert world(should).fill(fill).judge().criteria[0].outcome is Outcome.FAIL
 
@@ -85,7 +86,7 @@ def test_failures_are_corrected_over_all_must_criteria(world, spread):
 def test_a_rejection_says_how_it_was_corrected(world, spread):
     verdict = world().fill(spread(3.0, 0.01)).judge()
     assert verdict.decision is Decision.REJECTED
-    assert any("over 4 cells of all must criteria (Holm's correction)" in note for note in verdict.notes)
+    assert any("over 4 conditions of all must criteria (Holm's correction)" in note for note in verdict.notes)
 
 
 def test_the_chance_behind_a_count_is_told(world):

@@ -41,21 +41,21 @@ def test_a_little_scatter_is_scatter():
 @pytest.mark.parametrize("value", [0.5, 1.5])
 def test_neither_pass_nor_fail_follows_from_identical_samples(world, value):
     verdict = world({"low": LOW}).fill(lambda run: value).judge()
-    cell = verdict.criteria[0].worst
+    condition = verdict.criteria[0].worst
     assert verdict.decision is Decision.UNDECIDED
-    assert cell.outcome is Outcome.INCONCLUSIVE
-    assert "identical" in cell.advice
-    assert cell.more_replicas is None  # --until-decided adds nothing for it
+    assert condition.outcome is Outcome.INCONCLUSIVE
+    assert "identical" in condition.advice
+    assert condition.more_replicas is None  # --until-decided adds nothing for it
 
 
 def test_differences_between_conditions_are_no_scatter_of_replicas(world):
     """Each run twice: two systems and temperatures with their own values, and not a replica that differs."""
     pooled = {"low": LOW | {"per": []}}
     verdict = world(pooled).fill(lambda run: 0.1 + run.temperature_K / 1e4 + (run.system == "water") / 50).judge()
-    cell = verdict.criteria[0].worst
-    assert cell.outcome is Outcome.INCONCLUSIVE
-    assert "identical" in cell.advice
-    assert cell.measurement.standard_error == math.inf
+    condition = verdict.criteria[0].worst
+    assert condition.outcome is Outcome.INCONCLUSIVE
+    assert "identical" in condition.advice
+    assert condition.measurement.standard_error == math.inf
 
 
 class Planned(Metric):

@@ -17,7 +17,7 @@ LONG_ENOUGH = {"least_length_ps": 0}
 def test_a_model_well_inside_its_bound_is_approved(world, spread):
     verdict = world().fill(spread(0.5, 0.01)).judge()
     assert verdict.decision is Decision.APPROVED
-    assert [cell.outcome for cell in verdict.criteria[0].cells] == [Outcome.PASS] * 4
+    assert [condition.outcome for condition in verdict.criteria[0].conditions] == [Outcome.PASS] * 4
     assert (verdict.runs_planned, verdict.runs_completed, verdict.runs_failed, verdict.runs_missing) == (16, 16, 0, 0)
 
 
@@ -29,12 +29,12 @@ def test_a_model_well_outside_its_bound_is_rejected(world, spread):
 
 def test_a_bound_within_the_interval_is_inconclusive_and_says_what_would_decide(world, spread):
     verdict = world().fill(spread(0.9, 0.2)).judge()
-    cell = verdict.criteria[0].worst
-    assert cell.outcome is Outcome.INCONCLUSIVE
+    condition = verdict.criteria[0].worst
+    assert condition.outcome is Outcome.INCONCLUSIVE
     assert verdict.decision is Decision.UNDECIDED
     # s = 0.2 sqrt(2.5/3); 0.9 exp(h/0.9) < 1 asks for a half width h = t(n-1) s/sqrt(n) < 0.0948: first at n = 17.
-    assert "about 13 more replicas (17 in all)" in cell.advice
-    assert cell.more_replicas == 13
+    assert "about 13 more replicas (17 in all)" in condition.advice
+    assert condition.more_replicas == 13
 
 
 @pytest.mark.parametrize(("replicas", "outcome"), [(16, Outcome.INCONCLUSIVE), (17, Outcome.PASS)])
@@ -77,14 +77,16 @@ def test_a_failure_outweighs_a_missing_run(world, spread):
     made = world()
     five = spread(5.0, 0.01)
     verdict = made.fill(lambda run: None if run.system == "water" else five(run)).judge()
-    assert [cell.outcome for cell in verdict.criteria[0].cells] == [Outcome.FAIL] * 2 + [Outcome.NOT_MEASURED] * 2
+    assert [condition.outcome for condition in verdict.criteria[0].conditions] == [Outcome.FAIL] * 2 + [
+        Outcome.NOT_MEASURED
+    ] * 2
     assert verdict.decision is Decision.REJECTED
     assert verdict.runs_missing == 8
 
 
 def test_the_deciding_cell_comes_first(world):
     verdict = world().fill(lambda run: run.temperature_K / 1000 + (run.system == "methane") / 100).judge()
-    values = [cell.measurement.value for cell in verdict.criteria[0].cells]
+    values = [condition.measurement.value for condition in verdict.criteria[0].conditions]
     assert values == sorted(values, reverse=True)
     assert verdict.criteria[0].worst.measurement.where["system"] == "methane"
 
@@ -101,7 +103,7 @@ def test_both_bounds_count(world, spread, value, outcome):
 
 
 def test_a_failure_over_many_cells_must_be_clearer_than_in_one(world, spread):
-    """Outside at 95 % in each cell, but not at 1 - 0.05/4: over four cells that is not yet a failure."""
+    """Outside at 95 % in each condition, but not at 1 - 0.05/4: over four conditions that is not yet a failure."""
     made = world().fill(spread(1.0, 0.1, (0.2, 1.5, 0.9, 1.4)))
     judged = made.judge().criteria[0]
     assert judged.worst.measurement.low > 1
@@ -112,10 +114,12 @@ def test_a_failure_over_many_cells_must_be_clearer_than_in_one(world, spread):
 
 def test_where_and_per_choose_and_pool(world):
     pooled = {"low": MUST_BELOW_1["low"] | {"where": {"system": ["water"]}, "per": []}}
-    (cell,) = world(pooled).fill(lambda run: run.temperature_K / 1000 + run.replica / 1e4).judge().criteria[0].cells
-    assert len(cell.measurement.samples) == 8
-    assert cell.measurement.where == {"model": "student"}
-    assert all("/water/" in run for run in cell.measurement.runs)
+    (condition,) = (
+        world(pooled).fill(lambda run: run.temperature_K / 1000 + run.replica / 1e4).judge().criteria[0].conditions
+    )
+    assert len(condition.measurement.samples) == 8
+    assert condition.measurement.where == {"model": "student"}
+    assert all("/water/" in run for run in condition.measurement.runs)
 
 
 def test_a_where_that_keeps_nothing_is_not_measured(world):
@@ -182,10 +186,10 @@ def test_elements_become_cells_and_a_missing_one_is_noticed(world, spread):
     for run in made.runs:
         if run.system == "methane":
             made.write(run, below_zero(run), elements="H C")
-    cells = made.judge().criteria[0].cells
-    found = {(c.measurement.where["system"], c.measurement.where["element"]) for c in cells}
+    conditions = made.judge().criteria[0].conditions
+    found = {(c.measurement.where["system"], c.measurement.where["element"]) for c in conditions}
     assert found == {("water", "H"), ("water", "O"), ("methane", "H"), ("methane", "C")}
-    assert {cell.outcome for cell in cells} == {Outcome.PASS}
+    assert {condition.outcome for condition in conditions} == {Outcome.PASS}
     made.write(made.runs[0], 0.0, elements="H")
     worst = made.judge().criteria[0].worst
     assert worst.outcome is Outcome.NOT_MEASURED

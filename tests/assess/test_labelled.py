@@ -128,10 +128,10 @@ def test_the_number_of_labels_is_beside_the_measurement(world) -> None:
     made = filled(world, ForceError(), "rmse")
     (result,) = made.judge().criteria
     assert result.outcome is Outcome.PASS
-    assert result.cells[0].measurement.labels == 33
+    assert result.conditions[0].measurement.labels == 33
     rows = {row.quantity: row for row in tabulate(made.study, made.measure()) if not row.reason}
     assert rows["force_error.rmse"].labels == 33
-    assert filled(world, Temperature(), "mean").judge().criteria[0].cells[0].measurement.labels is None
+    assert filled(world, Temperature(), "mean").judge().criteria[0].conditions[0].measurement.labels is None
 
 
 def test_they_are_stored_with_the_measurements(world) -> None:

@@ -42,7 +42,7 @@ def test_what_is_named_and_not_planned_is_not_measured(made, where, words, per) 
 def test_a_failure_of_what_was_planned_still_rejects(made) -> None:
     verdict = made(5.0, where={"system": ["water", "gold"]})
     assert verdict.decision is Decision.REJECTED
-    assert {cell.outcome for cell in verdict.criteria[0].cells} == {Outcome.FAIL, Outcome.NOT_MEASURED}
+    assert {condition.outcome for condition in verdict.criteria[0].conditions} == {Outcome.FAIL, Outcome.NOT_MEASURED}
     pooled = made(5.0, where={"system": ["water", "gold"]}, per=[])  # gold belongs to the same number
     assert pooled.decision is Decision.UNDECIDED
 

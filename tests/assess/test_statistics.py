@@ -129,7 +129,7 @@ def test_a_value_on_the_bound_cannot_be_decided_by_more():
 
 
 def test_a_size_far_beyond_its_bound_is_outside_however_much_it_scatters():
-    """Four replicas with a scatter of a third, at the confidence that forty cells ask for: 30 is beyond 1."""
+    """Four replicas with a scatter of a third, at the confidence that forty conditions ask for: 30 is beyond 1."""
     samples, bound = [20.0, 30.0, 40.0, 30.0], 1.0
     assert pool(samples, "mean", 1 - 0.1 / 40, positive=True).low > bound
     assert scatter_to_decide([20.0, 30.0, 80.0, 30.0], "mean", 0.99, 10.0, positive=True) < 1

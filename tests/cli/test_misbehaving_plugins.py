@@ -182,7 +182,10 @@ def test_metrics_cost_their_own_criteria_only(tmp_path: Path) -> None:
         *((f"p_{n}", PROBES[how]) for n, how in named([*PROBES]).items()),
     ]:
         assert results[name].outcome.name == "NOT_MEASURED", name
-        assert any(text in cell.measurement.reason for cell in results[name].cells), (name, results[name].cells)
+        assert any(text in condition.measurement.reason for condition in results[name].conditions), (
+            name,
+            results[name].conditions,
+        )
 
 
 REPORTERS = {

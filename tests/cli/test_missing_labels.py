@@ -47,27 +47,27 @@ def test_a_teacher_that_fails_where_the_model_is_bad_approves_nobody(tmp_path: P
     """On the frames that are left the error is 0.02 eV/Å; over all frames it is above the bound."""
     code, model, out = run(protocol(tmp_path))
     assert (code, model["decision"]) == (3, "UNDECIDED")
-    (cell,) = model["criteria"][0]["cells"]
-    assert cell["outcome"] == "NOT MEASURED"
-    assert "labels failed (frame " in cell["reason"]
-    assert "SCF did not converge); at most 0 % may" in cell["reason"]
+    (condition,) = model["criteria"][0]["conditions"]
+    assert condition["outcome"] == "NOT MEASURED"
+    assert "labels failed (frame " in condition["reason"]
+    assert "SCF did not converge); at most 0 % may" in condition["reason"]
     left = ResultsFolder(out).load("runs/toy/water/nve/T300K_r0.nc")
     error = left["force"].values[left["sample_frame"].values] - left["reference_force"].values
     assert np.sqrt((error**2).mean()) < 0.03
     (tmp_path / "all").mkdir()
     code, model, _ = run(protocol(tmp_path / "all", teacher=""))
     assert code in (1, 3)
-    assert model["criteria"][0]["cells"][0]["value"] > 0.1
+    assert model["criteria"][0]["conditions"][0]["value"] > 0.1
 
 
 def test_a_declared_share_tolerates_them_and_their_number_is_shown(tmp_path: Path) -> None:
     code, model, out = run(protocol(tmp_path, labels={"max_failed_share": 0.9}))
     assert (code, model["decision"]) == (0, "APPROVED")
-    (cell,) = model["criteria"][0]["cells"]
+    (condition,) = model["criteria"][0]["conditions"]
     files = [ResultsFolder(out).load(f"runs/toy/water/nve/T300K_r{k}.nc") for k in (0, 1)]
     count = sum(file.sizes["sample"] for file in files)
     assert 6 <= count < 42
-    assert cell["labels"] == count
+    assert condition["labels"] == count
     assert f"eV/Å, {count} labels" in (out / "verdict.md").read_text(encoding="utf-8")
     (row,) = csv.DictReader(io.StringIO((out / "verdict.csv").read_text(encoding="utf-8")))
     assert row["labels"] == str(count)
@@ -126,7 +126,9 @@ def test_a_run_that_fails_early_is_not_compared_by_the_label_that_it_has(tmp_pat
     assert model["runs"]["failed"] == 2
     assert code != 0
     assert model["criteria"][0]["outcome"] == "NOT MEASURED"
-    assert "the run has 1 label; a comparison needs 2 (`labels: least`)" in model["criteria"][0]["cells"][0]["reason"]
+    assert (
+        "the run has 1 label; a comparison needs 2 (`labels: least`)" in model["criteria"][0]["conditions"][0]["reason"]
+    )
 
 
 @pytest.mark.parametrize("rules", [{"max_failed_share": 1.0}, {"max_failed_share": -0.1}, {"least": 0}, {"most": 4}])

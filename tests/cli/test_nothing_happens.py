@@ -61,7 +61,7 @@ def judged(
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     code = main(["run", str(path), "-o", str(folder / "out"), "-q", "--plugin", PLUGIN, "--no-diagnosis"])
     (found,) = json.loads((folder / "out/verdict.json").read_text(encoding="utf-8"))["models"]
-    reasons = {c["name"]: c["reason"] or c["cells"][0]["reason"] for c in found["criteria"]}
+    reasons = {c["name"]: c["reason"] or c["conditions"][0]["reason"] for c in found["criteria"]}
     return code, {c["name"]: c["outcome"] for c in found["criteria"]}, reasons
 
 

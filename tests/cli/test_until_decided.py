@@ -26,8 +26,8 @@ def first_look(cli, open_protocol: Path, tmp_path: Path) -> Path:
     """Two replicas were run, and the bound lies two standard errors above their mean: for Student that is open."""
     assert cli("run", open_protocol, "-o", "out", "-q").code == 0
     (criterion,) = [c for c in _verdict(tmp_path / "out")["criteria"] if c["name"] == "forces"]
-    cell = criterion["cells"][0]
-    bound = cell["value"] + 2.0 * cell["standard_error"]
+    condition = criterion["conditions"][0]
+    bound = condition["value"] + 2.0 * condition["standard_error"]
     text = open_protocol.read_text(encoding="utf-8").replace("max: 5.0}", f"max: {bound:.6f}}}")
     open_protocol.write_text(text, encoding="utf-8")
     return open_protocol

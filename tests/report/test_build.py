@@ -68,7 +68,7 @@ class Strain(Metric):
 
 def test_a_metric_of_another_plugin_is_shown_in_the_role_that_it_gives(protocol):
     assert build.roles_of([Strain()]) == {"strain.size": Role.FORCE_RMSE}
-    found = reports.cells("original", "strain.size", "eV/Å", [0.1] * 9, 0.01)
+    found = reports.conditions("original", "strain.size", "eV/Å", [0.1] * 9, 0.01)
     report = make(protocol, measurements=found, metrics=[Strain()])
     table = summary.summary(report, "original")
     assert table.columns[-1] == "force RMSE (eV/Å)"

@@ -10,9 +10,9 @@ from mdprotocol.verdicts import Level
 
 
 def column(table, name):
-    """A column of a table as first cell -> cell."""
+    """A column of a table as first condition -> condition."""
     place = table.columns.index(name)
-    return {cells[0]: cells[place] for cells in table.rows}
+    return {conditions[0]: conditions[place] for conditions in table.rows}
 
 
 def expecting(**entry):
@@ -29,7 +29,7 @@ def test_models_side_by_side():
     assert (original["parameters"], tiny["parameters"]) == ("427,009", "77,000")
     assert (original["speed-up over the largest model"], tiny["speed-up over the largest model"]) == ("1.00×", "2.50×")
     assert tiny["time a step, slowest system"] == "1.60 ± 0.10 ms"
-    assert tiny["force RMSE, worst cell"] == "0.450 ± 0.010 eV/Å"
+    assert tiny["force RMSE, worst condition"] == "0.450 ± 0.010 eV/Å"
     assert (original["must criteria passed"], tiny["must criteria passed"]) == ("3 of 3", "0 of 3")
     assert (original["recommended use"], tiny["recommended use"]) == ("production MD", "not for MD")
 

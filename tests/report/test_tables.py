@@ -7,7 +7,9 @@ from mdprotocol.verdicts import Level, Outcome
 
 def row(table, first):
     """The row that starts with `first`, by column."""
-    return next(dict(zip(table.columns, cells, strict=True)) for cells in table.rows if cells[0] == first)
+    return next(
+        dict(zip(table.columns, conditions, strict=True)) for conditions in table.rows if conditions[0] == first
+    )
 
 
 def test_a_criterion_is_told_by_its_worst_cell():
@@ -19,15 +21,15 @@ def test_a_criterion_is_told_by_its_worst_cell():
         "95 % interval": "0.430 to 0.470",
         "bound": "≤ 0.2 eV/Å",
         "outcome": "FAIL",
-        "cells passed": "8 of 9",
-        "worst cell": "alanine, nve_10ps, 500 K",
+        "conditions passed": "8 of 9",
+        "worst condition": "alanine, nve_10ps, 500 K",
     }
 
 
 def test_a_criterion_without_cells_has_dashes():
     verdict, _ = reports.troubled_verdict()
     found = row(tables.criteria(verdict, Level.NICE), "speed")
-    assert (found["measured"], found["outcome"], found["worst cell"]) == ("—", "NOT MEASURED", "—")
+    assert (found["measured"], found["outcome"], found["worst condition"]) == ("—", "NOT MEASURED", "—")
 
 
 def test_must_comes_first():
@@ -95,7 +97,7 @@ def test_the_measurement_table_has_a_column_for_every_dim_and_the_reasons():
 
 def test_a_table_holds_the_criteria_of_one_level():
     verdict, _ = reports.troubled_verdict()
-    assert [cells[0] for cells in tables.criteria(verdict, Level.SHOULD).rows] == ["angle"]
+    assert [conditions[0] for conditions in tables.criteria(verdict, Level.SHOULD).rows] == ["angle"]
 
 
 def test_dims_of_a_metric_of_its_own_share_a_column():
@@ -106,8 +108,8 @@ def test_dims_of_a_metric_of_its_own_share_a_column():
     ]
     table = tables.measurements(found)
     assert table.columns[:4] == ("quantity", "model", "system", "at")
-    assert [cells[3] for cells in table.rows] == ["element H", "bond O1-H2", ""]
-    assert {len(cells) for cells in table.rows} == {len(table.columns)}
+    assert [conditions[3] for conditions in table.rows] == ["element H", "bond O1-H2", ""]
+    assert {len(conditions) for conditions in table.rows} == {len(table.columns)}
     assert list(tables.by_metric(found)) == ["force_error", "bond_lengths", "resources"]
 
 

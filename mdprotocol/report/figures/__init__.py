@@ -26,8 +26,8 @@ OF_A_MODEL = (
     _Drawing(
         Picture.CRITERIA,
         "Criteria at a glance",
-        "How much of its bound each criterion uses: left of the line is inside. The marker is the worst cell, the bar "
-        "its confidence interval, faint dots are the other cells.",
+        "How much of its bound each criterion uses: left of the line is inside. The marker is the worst condition, the bar "
+        "its confidence interval, faint dots are the other conditions.",
         overview.overview,
     ),
     _Drawing(

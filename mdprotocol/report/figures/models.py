@@ -48,7 +48,7 @@ def trade_off(report: Report) -> bytes:
     style.plain_log(one.xaxis)
     one.set_ylim(bottom=0)
     one.set_xlabel("time a step, one molecule (ms)")
-    one.set_ylabel("force RMSE, worst cell (eV/Å)")
+    one.set_ylabel("force RMSE, worst condition (eV/Å)")
     one.legend()
     return style.png(canvas)
 
@@ -101,7 +101,7 @@ def _batch(found: Measurement) -> float:
 
 
 def _worst_rmse(report: Report, model: str) -> float:
-    found = summary.of_role(report, Role.FORCE_RMSE, model, summary.CELL)
+    found = summary.of_role(report, Role.FORCE_RMSE, model, summary.CONDITION)
     return max((m.value for m in found), default=math.nan)
 
 

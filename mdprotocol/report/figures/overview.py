@@ -19,7 +19,7 @@ LOW, HIGH = 0.003, 30.0
 
 
 def overview(material: Material) -> bytes:
-    """A row a criterion: the worst cell with its interval, the other cells as faint dots, the bound at 1."""
+    """A row a criterion: the worst condition with its interval, the other conditions as faint dots, the bound at 1."""
     criteria = by_level(material.verdict)
     if not criteria:
         raise NothingToDraw("there are no criteria")
@@ -39,10 +39,10 @@ def overview(material: Material) -> bytes:
 
 def _row(axes: Any, row: int, criterion: CriterionResult) -> None:
     colour, marker = style.OUTCOME_COLOURS[criterion.outcome], style.OUTCOME_MARKERS[criterion.outcome]
-    for cell in criterion.cells[1:]:
-        use = _use(cell.measurement.value, criterion)
+    for condition in criterion.conditions[1:]:
+        use = _use(condition.measurement.value, criterion)
         if math.isfinite(use) and LOW < use < HIGH:
-            axes.plot(use, row, ".", color=style.OUTCOME_COLOURS[cell.outcome], alpha=0.35, markersize=5, zorder=2)
+            axes.plot(use, row, ".", color=style.OUTCOME_COLOURS[condition.outcome], alpha=0.35, markersize=5, zorder=2)
     worst = criterion.worst
     if worst is None or criterion.outcome is Outcome.NOT_MEASURED or math.isnan(worst.measurement.value):
         axes.plot(LOW, row, marker, color=colour, markersize=7, clip_on=False)
@@ -85,7 +85,7 @@ def _frame(axes: Any, criteria: list[CriterionResult]) -> None:
     axes.xaxis.set_major_locator(FixedLocator([LOW, 0.01, 0.1, 1, 10, HIGH]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(_tick))
-    axes.set_xlabel("share of the bound that is used (worst cell, confidence interval; faint: other cells)")
+    axes.set_xlabel("share of the bound that is used (worst condition, confidence interval; faint: other conditions)")
     names = [style.short(f"{c.name} ({c.level})", 44) for c in criteria]
     axes.set_yticks(range(len(criteria)), names)
     for label, criterion in zip(axes.get_yticklabels(), criteria, strict=True):

@@ -77,7 +77,7 @@ class Material:
         broken = {row.simulation for row in own if row.outcome == "failed"}
         order = (Level.MUST, Level.SHOULD, Level.NICE)
         criteria = sorted(self.verdict.criteria, key=lambda c: order.index(c.level))
-        named = (str(cell.measurement.where.get("simulation")) for c in criteria for cell in c.cells)
+        named = (str(condition.measurement.where.get("simulation")) for c in criteria for condition in c.conditions)
         ranked = [name for name in dict.fromkeys([*named, *present]) if name in present]
         more = [name for name in ranked[MOST_SIMULATIONS:] if name in broken]
         return ranked[:MOST_SIMULATIONS] + more[:1]
@@ -89,7 +89,7 @@ class Material:
             for criterion in self.verdict.criteria
             if criterion.maximum is not None
             and role_of(self.report, criterion.quantity) is role
-            and any(cell.measurement.where.get("simulation") == simulation for cell in criterion.cells)
+            and any(condition.measurement.where.get("simulation") == simulation for condition in criterion.conditions)
         ]
         return min(bounds, default=None)
 

@@ -68,12 +68,12 @@ def _grid(material: Material, usable: list[Series], draw: Panel, label: str, emp
     rows = [name for name in material.simulations if any(s.row.simulation == name for s in usable)]
     columns = systems(usable)
     colours = style.temperature_colours([s.row.temperature_K for s in usable])
-    cells = grouped(usable, "simulation", "system")
+    conditions = grouped(usable, "simulation", "system")
     canvas, axes = style.panels(len(rows), len(columns))
     for i, simulation in enumerate(rows):
         for j, system in enumerate(columns):
-            if (simulation, system) in cells:
-                draw(axes[i, j], cells[simulation, system], colours)
+            if (simulation, system) in conditions:
+                draw(axes[i, j], conditions[simulation, system], colours)
                 axes[i, j].set_title(style.short(f"{system}, {simulation}"))
                 axes[i, j].margins(x=0.01)
             else:

@@ -1,4 +1,4 @@
-"""verdict.csv: a row a model, criterion and cell."""
+"""verdict.csv: a row a model, criterion and condition."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ def rows_of(report):
 
 
 def test_one_row_a_cell_and_one_for_a_criterion_without_cells(report):
-    expected = sum(max(len(criterion.cells), 1) for _, criterion in report.criteria())
+    expected = sum(max(len(criterion.conditions), 1) for _, criterion in report.criteria())
     assert len(rows_of(report)) == expected
 
 
@@ -20,11 +20,11 @@ def test_numbers_are_exact_and_absent_ones_empty(made):
     rows = rows_of(made("troubled"))
     worst = next(row for row in rows if row["criterion"] == "force_rmse")
     assert (float(worst["value"]), float(worst["maximum"]), worst["minimum"]) == (0.45, 0.2, "")
-    assert (worst["system"], worst["temperature"], worst["cell_outcome"]) == ("alanine", "500.0", "FAIL")
+    assert (worst["system"], worst["temperature"], worst["condition_outcome"]) == ("alanine", "500.0", "FAIL")
     angle = next(row for row in rows if row["criterion"] == "angle")
     assert (angle["value"], angle["reason"]) == ("", "no reference forces")
     speed = next(row for row in rows if row["criterion"] == "speed")
-    assert (speed["cell_outcome"], speed["reason"]) == ("NOT MEASURED", "no probe was run")
+    assert (speed["condition_outcome"], speed["reason"]) == ("NOT MEASURED", "no probe was run")
 
 
 def test_no_field_is_a_formula(made):

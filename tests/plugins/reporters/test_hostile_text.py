@@ -1,4 +1,4 @@
-"""Whatever stands in names, descriptions and reasons: a report has the rows, cells and elements it has for plain words."""
+"""Whatever stands in names, descriptions and reasons: a report has the rows, conditions and elements it has for plain words."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ TEXT = st.lists(st.one_of(NASTY, st.text(max_size=5), st.just("word")), min_size
 
 
 def report_of(text: str):
-    """A report with one row, cell and criterion that says this text wherever a text may stand."""
+    """A report with one row, condition and criterion that says this text wherever a text may stand."""
     sound = reports.hostile_report()
     (verdict,), (row,) = sound.verdicts, sound.runs
     (criterion,) = verdict.criteria
-    (cell,) = criterion.cells
-    found = dataclasses.replace(cell.measurement, reason=text, units=text, where={"model": text, "system": text})
-    cell = dataclasses.replace(cell, measurement=found, advice=text)
-    criterion = dataclasses.replace(criterion, name=text, description=text, reason=text, units=text, cells=(cell,))
+    (condition,) = criterion.conditions
+    found = dataclasses.replace(condition.measurement, reason=text, units=text, where={"model": text, "system": text})
+    condition = dataclasses.replace(condition, measurement=found, advice=text)
+    criterion = dataclasses.replace(
+        criterion, name=text, description=text, reason=text, units=text, conditions=(condition,)
+    )
     verdict = dataclasses.replace(
         verdict, model=text, reasons=(text,), criteria=(criterion,), notes=(text,), diagnosis=(Diagnosis(text, text, text),),
         recommendations=(Recommendation(text, False, (text,)),),

@@ -17,7 +17,7 @@ def load(report):
 
 def test_the_keys_are_those_of_the_documented_schema(report):
     found = load(report)
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert list(found) == [
         "schema_version", "protocol", "command", "models", "expectations", "runs", "measurements", "figures",
         "provenance",
@@ -30,10 +30,12 @@ def test_the_keys_are_those_of_the_documented_schema(report):
         assert set(model["runs"]) == {"planned", "completed", "failed", "missing"}
         for criterion in model["criteria"]:
             assert list(criterion) == [
-                "name", "level", "description", "quantity", "units", "minimum", "maximum", "outcome", "reason", "cells",
+                "name", "level", "description", "quantity", "units", "minimum", "maximum", "outcome", "reason", "conditions",
+                "cells",
             ]  # fmt: skip
-            for cell in criterion["cells"]:
-                assert set(cell) == {
+            assert criterion["cells"] == criterion["conditions"], "the old name, for one release"
+            for condition in criterion["conditions"]:
+                assert set(condition) == {
                     "where", "quantity", "units", "value", "standard_error", "low", "high", "confidence", "samples",
                     "runs", "reason", "outcome", "advice",
                 }  # fmt: skip
@@ -42,14 +44,14 @@ def test_the_keys_are_those_of_the_documented_schema(report):
 def test_numbers_that_are_not_there_are_null(made):
     angle = next(c for c in load(made("troubled"))["models"][0]["criteria"] if c["name"] == "angle")
     assert angle["outcome"] == "NOT MEASURED"
-    assert angle["cells"][0]["value"] is None
-    assert angle["cells"][0]["reason"] == "no reference forces"
+    assert angle["conditions"][0]["value"] is None
+    assert angle["conditions"][0]["reason"] == "no reference forces"
 
 
 def test_numbers_are_exact(made):
     report = made("sound")
-    found = load(report)["models"][0]["criteria"][2]["cells"][0]
-    expected = report.verdicts[0].criteria[2].cells[0].measurement
+    found = load(report)["models"][0]["criteria"][2]["conditions"][0]
+    expected = report.verdicts[0].criteria[2].conditions[0].measurement
     assert (found["value"], found["samples"]) == (expected.value, list(expected.samples))
     assert found["where"] == {"model": "original", "system": "alanine", "simulation": "nve_10ps", "temperature": 500.0}
 

@@ -1,4 +1,4 @@
-"""Conditions with what was measured in them, and the pooled measurement of each."""
+"""What was measured in each condition of a criterion, pooled into one number."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ UNPLANNED = "named by `where`, but no run or probe of it was planned for this mo
 
 
 @dataclass(frozen=True)
-class Cell:
+class MeasuredCondition:
     """A condition with its readings, which are pooled into one number, at one point of the metric's own dims.
 
     Attributes:
-        where: coordinates of the cell.
+        where: coordinates of the condition.
         readings: (run or probe, value or None, reason) for every one, those included that were not planned.
         labels: the reference's labels behind the values, over all runs; None where the quantity needs none.
     """
@@ -49,7 +49,7 @@ class Cell:
 
     @property
     def reason(self) -> str:
-        """Why the cell is not measured; empty where every planned run has a value."""
+        """Why the condition is not measured; empty where every planned run has a value."""
         absent = [(member, why) for member, value, why in self.readings if value is None]
         if not absent:
             return ""
@@ -57,7 +57,7 @@ class Cell:
         return f"{len(absent)} of {len(self.readings)} runs have no value; {first.id}: {why}"
 
     @property
-    def conditions(self) -> int:
+    def pooled_from(self) -> int:
         """Number of different systems, simulations and temperatures that are pooled here."""
         return len({(member.model, member.condition) for member, _, _ in self.readings})
 
@@ -71,7 +71,9 @@ class Cell:
         return found
 
 
-def cells(quantity: str, conditions: Sequence[CriterionCondition], measurements: Measurements) -> list[Cell]:
+def measured_conditions(
+    quantity: str, conditions: Sequence[CriterionCondition], measurements: Measurements
+) -> list[MeasuredCondition]:
     """Conditions with what was measured in them, at each point of the metric's own dims (element, part of the run, ...).
 
     A point of the metric's own dims that no run of a system has in a simulation does not exist there: methane has no
@@ -82,12 +84,12 @@ def cells(quantity: str, conditions: Sequence[CriterionCondition], measurements:
     for member, reading in itertools.chain.from_iterable(readings):
         for extra in reading.values:
             known.setdefault(extra, set()).add(_kind(member))
-    found: list[Cell] = []
+    found: list[MeasuredCondition] = []
     for condition, members in zip(conditions, readings, strict=True):
         kinds = {_kind(member) for member, reading in members if not reading.reason}
         extras = [extra for extra, of in known.items() if kinds & of] or [()]
         for extra in extras:
-            found.append(_cell(dict(condition.where), extra, members, known.get(extra, set())))
+            found.append(_measured(dict(condition.where), extra, members, known.get(extra, set())))
     return found
 
 
@@ -102,12 +104,12 @@ def _kind(member: Member) -> Kind:
     return member.model, member.condition.system, member.condition.simulation
 
 
-def _cell(
+def _measured(
     where: dict[str, Coordinate],
     extra: Extra,
     readings: Sequence[tuple[Member, Reading]],
     known: set[Kind],
-) -> Cell:
+) -> MeasuredCondition:
     members, labels = [], list[int]()
     for member, reading in readings:
         value = reading.values.get(extra)
@@ -117,14 +119,14 @@ def _cell(
             labels.append(reading.labels)
         point = ", ".join(f"{dim} {value}" for dim, value in extra)
         members.append((member, value, reading.reason or f"no value at {point}" if value is None else ""))
-    return Cell(where | dict(extra), tuple(members), sum(labels) if labels else None)
+    return MeasuredCondition(where | dict(extra), tuple(members), sum(labels) if labels else None)
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A cell's measurement, and its estimate at any other confidence."""
+    """A condition's measurement, and its estimate at any other confidence."""
 
-    cell: Cell
+    condition: MeasuredCondition
     quantity: Quantity
     measurement: Measurement
     _known: dict[float, Estimate] = field(default_factory=dict, repr=False, compare=False)
@@ -132,18 +134,18 @@ class Pooled:
     def at(self, confidence: float) -> Estimate:
         """The estimate with an interval of another confidence; only where it was measured."""
         if confidence not in self._known:
-            self._known[confidence] = _estimate(self.quantity, self.cell, confidence)
+            self._known[confidence] = _estimate(self.quantity, self.condition, confidence)
         return self._known[confidence]
 
     @property
     def independent(self) -> tuple[float, ...]:
         """Its independent samples."""
-        return independent(self.quantity.pool, self.cell)
+        return independent(self.quantity.pool, self.condition)
 
     @property
     def scatterless(self) -> bool:
         """Whether its replicas show no scatter, though the quantity is not declared to have none."""
-        return _scatterless(self.quantity, self.cell)
+        return _scatterless(self.quantity, self.condition)
 
     def facing(self, least: float, most: float) -> Pooled:
         """The same, of an extreme that is judged against the bound on its other side as well: its value is then the
@@ -154,7 +156,7 @@ class Pooled:
         """
         if self.quantity.pool not in ("max", "min") or self.measurement.reason:
             return self
-        low, high = extremes(self.cell.samples)
+        low, high = extremes(self.condition.samples)
         own, other = (high - most, least - low) if self.quantity.pool == "max" else (least - low, high - most)
         if not (other > own and (other > 0 or math.isinf(own))):
             return self
@@ -162,14 +164,14 @@ class Pooled:
         return replace(self, measurement=replace(self.measurement, value=value, low=value, high=value))
 
 
-def _scatterless(quantity: Quantity, cell: Cell) -> bool:
+def _scatterless(quantity: Quantity, condition: MeasuredCondition) -> bool:
     if quantity.pool not in ("mean", "rms") or quantity.deterministic:
         return False
     squared = quantity.pool == "rms"
-    return without_scatter([[x * x for x in group] if squared else group for group in cell.groups.values()])
+    return without_scatter([[x * x for x in group] if squared else group for group in condition.groups.values()])
 
 
-def _estimate(quantity: Quantity, cell: Cell, confidence: float) -> Estimate:
+def _estimate(quantity: Quantity, condition: MeasuredCondition, confidence: float) -> Estimate:
     """Its samples pooled; replicas without scatter leave the interval unknown, whatever the conditions' differences."""
 
     def pooled_from(samples: Sequence[float]) -> Estimate:
@@ -177,32 +179,32 @@ def _estimate(quantity: Quantity, cell: Cell, confidence: float) -> Estimate:
             samples, quantity.pool, confidence, positive=quantity.positive, deterministic=quantity.deterministic
         )
 
-    if _scatterless(quantity, cell):
-        return unknown(pooled_from(cell.samples).value)
-    if quantity.pool == "proportion" and len(cell.starts) < len(cell.samples):
-        low, high = (pooled_from([one(start) for start in cell.starts]) for one in (min, max))
-        return replace(pooled_from(cell.samples), low=low.low, high=high.high)
-    return pooled_from(independent(quantity.pool, cell))
+    if _scatterless(quantity, condition):
+        return unknown(pooled_from(condition.samples).value)
+    if quantity.pool == "proportion" and len(condition.starts) < len(condition.samples):
+        low, high = (pooled_from([one(start) for start in condition.starts]) for one in (min, max))
+        return replace(pooled_from(condition.samples), low=low.low, high=high.high)
+    return pooled_from(independent(quantity.pool, condition))
 
 
-def independent(how: Pool, cell: Cell) -> tuple[float, ...]:
+def independent(how: Pool, condition: MeasuredCondition) -> tuple[float, ...]:
     """Samples that are independent of each other: runs from one start are one, by their mean (of squares, for `rms`)."""
-    if how not in ("mean", "rms") or len(cell.starts) == len(cell.samples):
-        return cell.samples
+    if how not in ("mean", "rms") or len(condition.starts) == len(condition.samples):
+        return condition.samples
     power = 2 if how == "rms" else 1
-    return tuple((math.fsum(x**power for x in start) / len(start)) ** (1 / power) for start in cell.starts)
+    return tuple((math.fsum(x**power for x in start) / len(start)) ** (1 / power) for start in condition.starts)
 
 
-def pooled(name: str, quantity: Quantity, cell: Cell, confidence: float) -> Pooled:
-    """The measurement of a cell; its `reason` is given where any planned run has no value."""
-    reason, nan = cell.reason, math.nan
+def pooled(name: str, quantity: Quantity, condition: MeasuredCondition, confidence: float) -> Pooled:
+    """The measurement of a condition; its `reason` is given where any planned run has no value."""
+    reason, nan = condition.reason, math.nan
     estimate = Estimate(nan, nan, nan, nan)
     if not reason:
         try:
-            estimate = _estimate(quantity, cell, confidence)
+            estimate = _estimate(quantity, condition, confidence)
         except NotMeasurable as error:
             reason = str(error)
-    ids = tuple(member.id for member, value, _ in cell.readings if value is not None)
+    ids = tuple(member.id for member, value, _ in condition.readings if value is not None)
     e = estimate
     measurement = Measurement(
         name,
@@ -212,10 +214,10 @@ def pooled(name: str, quantity: Quantity, cell: Cell, confidence: float) -> Pool
         e.low,
         e.high,
         confidence,
-        cell.samples,
-        cell.where,
+        condition.samples,
+        condition.where,
         ids,
         reason,
-        cell.labels,
+        condition.labels,
     )
-    return Pooled(cell, quantity, measurement)
+    return Pooled(condition, quantity, measurement)
