@@ -248,18 +248,31 @@ def serve(connection: Connection, setup: Callable[[], None]) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
+    pipe = OwnPipe(connection)
     with contextlib.suppress(EOFError, ConnectionError, KeyboardInterrupt):  # the last: its task was told to stop
         try:
             setup()
         except BaseException as error:
             if asked_to_stop(error):
                 raise
-            connection.send(("unfit", TaskFailure.of(error)))
+            pipe.send("unfit", TaskFailure.of(error))
             return
-        connection.send(("ready", None))
+        pipe.send("ready", None)
         while True:
             data = connection.recv_bytes()
-            _send_result(connection, attempt(functools.partial(_answer, data, connection)))
+            _send_result(pipe, attempt(functools.partial(_answer, data, pipe)))
+
+
+class OwnPipe:
+    """What a worker says, and nobody else: a copy of it that a model's code has forked ends at its first word."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._pid = connection, os.getpid()
+
+    def send(self, kind: str, content: Any) -> None:
+        if os.getpid() != self._pid:
+            os._exit(0)
+        self._connection.send((kind, content))
 
 
 def end_with_parent() -> None:
@@ -270,18 +283,18 @@ def end_with_parent() -> None:
         os._exit(1)
 
 
-def _answer(data: bytes, connection: Connection) -> Any:
+def _answer(data: bytes, pipe: OwnPipe) -> Any:
     work, task = pickle.loads(data)
-    return work(task, lambda event: connection.send(("event", event)))
+    return work(task, lambda event: pipe.send("event", event))
 
 
-def _send_result(connection: Connection, result: Any) -> None:
+def _send_result(pipe: OwnPipe, result: Any) -> None:
     try:
-        connection.send(("done", result))
+        pipe.send("done", result)
     except Exception as error:
         if isinstance(error, ConnectionError):
             raise
-        connection.send(("done", TaskFailure.of(error)))
+        pipe.send("done", TaskFailure.of(error))
 
 
 @contextlib.contextmanager

@@ -45,6 +45,10 @@ def work(task: tuple[str, Any], emit: Callable[[Any], None]) -> Any:
         raise SystemExit(0)
     if what == "return unpicklable":
         return threading.Lock()
+    if what == "copy":  # which goes on as if it were the worker
+        os.fork()
+        emit("twice?")
+        return value
     if what == "exit":
         os._exit(value)
     if what == "kill":

@@ -43,6 +43,15 @@ def test_registered() -> None:
     assert {"serial", "processes"} <= set(build_registry().names("executors"))
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_copy_that_a_task_makes_of_its_worker_says_nothing() -> None:
+    said: list[Any] = []
+    tasks = [("copy", place) for place in range(4)]
+    found = list(Processes(workers=1).execute(tasks_kit.work, tasks, said.append, tasks_kit.setup))
+    assert found == [(place, place) for place in range(4)]
+    assert said.count("twice?") == 4
+
+
 @executors
 def test_a_failure_is_a_value_in_its_task_s_place(executor: Executor) -> None:
     results, _ = placed(executor, [("square", 2), ("raise", 7), ("raise unpicklable", 0), ("leave", 0)])
