@@ -75,7 +75,7 @@ def execute(args: argparse.Namespace) -> Ended:
     chosen = _options(args)
     with kept_streams(), progress(quiet=args.quiet) as on_event:
         finished = app.run(options.source(args), args.output, command, on_event, chosen)
-    if finished.executed == 0:
+    if finished.executed == 0 and not any(verdict.runs_missing for verdict in finished.verdicts):
         print("every run was finished already: nothing was simulated", file=sys.stderr)
     print_verdicts(finished)
     return Ended.of(finished)
