@@ -67,8 +67,8 @@ class Writing:
                 self._write(b, run, structure, history, labels.get(b), plain)
             attrs = self.folder.attributes(run.path) or {"outcome": "missing", "failure_kind": ""}
             outcomes.append(RunOutcome(run.id, attrs["outcome"], attrs["failure_kind"]))
-            self.stop.leave_if_asked()
             tick()
+            self.stop.leave_if_asked()
         return outcomes
 
     def _write(

@@ -53,7 +53,7 @@ def probed(tmp_path: Path) -> Callable[..., tuple[Any, dict[str, str], ResultsFo
         failures = run_probes(ProbeBatch("m", SpringModel(), probes, {"s": triangle()}, "."), tmp_path, events.append)
         part = Part(tmp_path, {how: Asked(how=how) for how in does}, frozenset(), LabelRules(), probes=probes)
         found = measure_part(part)
-        reasons = {how: one.readings[f"{how}.q"].reason for how, one in zip(does, found, strict=True)}
+        reasons = {how: found.reading(f"{how}.q", probe.id).reason for how, probe in zip(does, probes, strict=True)}
         return failures, reasons, ResultsFolder(tmp_path), [e for e in events if isinstance(e, ProbeFinished)]
 
     return do
