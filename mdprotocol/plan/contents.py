@@ -6,6 +6,7 @@ what has computed them, and judges what was computed all the same.
 
 from __future__ import annotations
 
+import functools
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -30,5 +31,11 @@ def contents(component: Model | SystemSource, base: Path) -> dict[str, Any] | No
 
 
 def _is_installed(file: Path) -> bool:
-    folders = (Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib"))
-    return any(file.resolve().is_relative_to(folder) for folder in folders)
+    found = file.resolve()
+    return any(found.is_relative_to(folder) for folder in _installed_folders())
+
+
+@functools.cache
+def _installed_folders() -> tuple[Path, ...]:
+    """Where packages are installed; asked once, because a model has hundreds of files."""
+    return tuple(Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib"))

@@ -1,4 +1,4 @@
-"""What a run does once: expand its protocol, and judge what it measured; a look at a time where replicas are added."""
+"""A run expands its protocol and judges what it measured once, a look at a time where replicas are added; `--fresh`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from app_kit import Gate
 
 from mdprotocol.app import Finished, RunOptions, Source, UntilDecided, judge, report, run, stored
 from mdprotocol.assess import judge as judging
+from mdprotocol.errors import UsageError
 from mdprotocol.plan import study
 from mdprotocol.report import build
 
@@ -104,3 +106,16 @@ def test_replicas_that_are_added_cost_one_of_each_a_look(ran: Run, counted: Coun
     looks = 2
     assert finished.verdicts[0].runs_planned == 4
     assert counted == {name: looks * count for name, count in ONE_EACH.items()}
+
+
+def test_starting_over_deletes_nothing_but_results(gate: Gate) -> None:
+    mine = gate.results / "figures" / "paper.pdf"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match="not a results folder"):
+        gate.run(fresh=True)
+    assert mine.read_text() == "mine"
+    gate.run(out=".")
+    with pytest.raises(UsageError, match="holds the protocol itself"):
+        gate.run(out=".", fresh=True)
+    assert gate.path.exists()

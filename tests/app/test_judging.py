@@ -1,0 +1,63 @@
+"""Stored results once more: judged, reported and compared by what their files are, with nothing simulated."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import netCDF4
+import pytest
+from app_kit import Gate, outcomes
+
+from mdprotocol.app import report, stored
+from mdprotocol.verdicts import Decision, Outcome
+
+
+@pytest.mark.parametrize("look", ["judge", "report"])
+def test_started_over_and_interrupted_nothing_is_approved(ran: Gate, look: str, interrupted: Any) -> None:
+    bad = ran.write("bad.yaml", models={"m": {"type": "ase", "calculator": "ase.calculators.lj:LennardJones"}})
+    interrupted(lambda: ran.run(path=bad, fresh=True))
+    finished = ran.judge() if look == "judge" else report(ran.results, stored(ran.results))
+    assert finished.verdicts[0].decision is Decision.UNDECIDED
+    assert outcomes(finished) == {Outcome.NOT_MEASURED}
+    assert finished.verdicts[0].runs_missing == 2
+
+
+def test_measurements_of_another_folder_are_not_reported(ran: Gate) -> None:
+    ran.run("criteria.drift.max=1e-9", "seed=5", out="S")
+    shutil.copy(ran.folder / "S/measurements.nc", ran.results / "measurements.nc")
+    finished = report(ran.results, stored(ran.results))
+    samples = {run: s for c in finished.verdicts[0].criteria for x in c.conditions
+               for run, s in zip(x.measurement.runs, x.measurement.samples, strict=True)}  # fmt: skip
+    again = ran.judge()
+    assert samples == {run: s for c in again.verdicts[0].criteria for x in c.conditions
+                       for run, s in zip(x.measurement.runs, x.measurement.samples, strict=True)}  # fmt: skip
+
+
+def test_a_report_needs_the_evidence(ran: Gate) -> None:
+    shutil.rmtree(ran.results / "runs")
+    assert report(ran.results, stored(ran.results)).verdicts[0].decision is Decision.UNDECIDED
+
+
+def test_a_file_says_whose_it_is(ran: Gate) -> None:
+    """A run of equal identity under another name (two models from one checkpoint) is not this one's."""
+    from mdprotocol.store.seal import seal
+
+    path = ran.results / "runs/m/copper/nve/T300K_r0.nc"
+    path.write_bytes(path.read_bytes()[:-40])  # without its seal
+    with netCDF4.Dataset(path, "a") as file:
+        file.setncattr("model", "twin")
+    seal(path)
+    finished = ran.judge()
+    assert finished.verdicts[0].decision is Decision.UNDECIDED
+    reasons = {c.measurement.reason for criterion in finished.verdicts[0].criteria for c in criterion.conditions}
+    assert any("it says model twin" in reason for reason in reasons)
+
+
+def test_comparing_says_whose_criteria_were_changed(ran: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    from mdprotocol.cli import main
+
+    ran.run(out="S")
+    ran.judge("criteria.drift.max=1e9")
+    assert main(["compare", str(ran.results), str(ran.folder / "S")]) == 0
+    assert capsys.readouterr().out.endswith("A: changed after the data: 1 criterion: drift.max 1000 → 1e9\n")
