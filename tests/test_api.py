@@ -3,6 +3,7 @@
 import pytest
 
 from mdprotocol import api
+from mdprotocol.api import reporting
 
 
 def test_every_public_name_is_there_and_listed_once() -> None:
@@ -28,3 +29,11 @@ def test_a_reference_is_a_teacher_or_data() -> None:
     assert issubclass(api.Data, api.Reference)
     assert not issubclass(api.Data, api.Model)
     assert api.Data.__abstractmethods__ == {"frames", "trajectories", "values"}
+
+
+def test_what_reporters_need_has_a_door_of_its_own() -> None:
+    for name in reporting.__all__:
+        with pytest.warns(DeprecationWarning, match=r"is now in mdprotocol\.api\.reporting"):
+            assert getattr(api, name) is getattr(reporting, name)
+        assert name not in api.__all__
+    assert set(api.REPORTING) == set(reporting.__all__)

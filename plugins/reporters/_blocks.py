@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mdprotocol.api import Figure
-from mdprotocol.api import tables as report_tables
+from mdprotocol.api.reporting import tables as report_tables
 
 Table = report_tables.Table
 

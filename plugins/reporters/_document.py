@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mdprotocol.api import (
-    Decision,
-    Figure,
-    Level,
-    ModelVerdict,
-    Outcome,
-    Report,
-    RunRow,
-    deployment,
-    head,
-    numbers,
-    side_by_side,
-    summary,
-    tables,
-)
+from mdprotocol.api import Decision, Figure, Level, ModelVerdict, Outcome, Report, RunRow
+from mdprotocol.api.reporting import deployment, head, numbers, side_by_side, summary, tables
 from mdprotocol_plugins.reporters._blocks import Banner, Block, Bullets, Code, Grid, Heading, Paragraph, Picture, Table
 
 MOST_FAILURES = 12

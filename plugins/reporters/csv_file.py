@@ -8,7 +8,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from mdprotocol.api import ConditionResult, CriterionResult, ModelVerdict, Report, Reporter, escape
+from mdprotocol.api import ConditionResult, CriterionResult, ModelVerdict, Report, Reporter
+from mdprotocol.api.reporting import escape
 
 BEFORE = ("protocol", "model", "decision", "criterion", "level", "quantity", "units", "minimum", "maximum", "outcome")
 AFTER = (

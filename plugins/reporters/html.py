@@ -9,7 +9,8 @@ from typing import Literal
 
 import jinja2
 
-from mdprotocol.api import Decision, Outcome, Report, Reporter, escape
+from mdprotocol.api import Decision, Outcome, Report, Reporter
+from mdprotocol.api.reporting import escape
 from mdprotocol_plugins.reporters._document import document
 
 COLOURED = frozenset({*map(str, Outcome), *map(str, Decision)})

@@ -34,7 +34,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from mdprotocol.api import CriterionResult, Measurement, ModelVerdict, Report, Reporter, side_by_side
+from mdprotocol.api import CriterionResult, Measurement, ModelVerdict, Report, Reporter
+from mdprotocol.api.reporting import side_by_side
 
 SCHEMA_VERSION = 2
 

@@ -16,19 +16,8 @@ from collections.abc import Mapping
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from mdprotocol.api import (
-    CriterionResult,
-    Decision,
-    Level,
-    ModelVerdict,
-    Outcome,
-    Report,
-    Reporter,
-    escape,
-    head,
-    numbers,
-    tables,
-)
+from mdprotocol.api import CriterionResult, Decision, Level, ModelVerdict, Outcome, Report, Reporter
+from mdprotocol.api.reporting import escape, head, numbers, tables
 
 
 class JunitReporter(Reporter):

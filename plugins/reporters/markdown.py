@@ -6,7 +6,8 @@ import functools
 from collections.abc import Mapping
 from typing import Literal
 
-from mdprotocol.api import Decision, Outcome, Report, Reporter, escape
+from mdprotocol.api import Decision, Outcome, Report, Reporter
+from mdprotocol.api.reporting import escape
 from mdprotocol_plugins.reporters._blocks import Banner, Block, Bullets, Code, Grid, Heading, Paragraph, Picture, Table
 from mdprotocol_plugins.reporters._document import document
 

@@ -1,5 +1,6 @@
 """What plugins import: contracts, vocabulary and the hook marker. Everything here is public and stable."""
 
+import importlib
 import warnings
 from typing import Any
 
@@ -66,7 +67,6 @@ from mdprotocol.errors import (
 from mdprotocol.faults.pairs import CopyPairs, add_gradient
 from mdprotocol.freshness import fresh_answer
 from mdprotocol.hookspecs import hookimpl
-from mdprotocol.report import deployment, escape, head, numbers, side_by_side, summary, tables
 from mdprotocol.surroundings import kept_streams
 from mdprotocol.units import (
     AMU_EV_FS2_PER_A2,
@@ -169,23 +169,20 @@ __all__ = [
     "attempt",
     "chemistry",
     "consenting",
-    "deployment",
-    "escape",
     "fresh_answer",
     "grant",
     "granted",
-    "head",
     "hookimpl",
     "in_words",
     "kept_streams",
     "modules",
-    "numbers",
     "properties",
-    "side_by_side",
-    "summary",
-    "tables",
     "to_atoms",
 ]
+
+
+REPORTING = ("deployment", "escape", "head", "numbers", "side_by_side", "summary", "tables")
+"""Modules that reporters find in `mdprotocol.api.reporting`."""
 
 
 def __getattr__(name: str) -> Any:
@@ -193,4 +190,7 @@ def __getattr__(name: str) -> Any:
     if name == "ReferenceFailure":
         warnings.warn("ReferenceFailure is now NoAnswer, for models as well", DeprecationWarning, stacklevel=2)
         return NoAnswer
+    if name in REPORTING:
+        warnings.warn(f"{name} is now in mdprotocol.api.reporting", DeprecationWarning, stacklevel=2)
+        return importlib.import_module(f"mdprotocol.report.{name}")
     raise AttributeError(f"module 'mdprotocol.api' has no attribute {name!r}")
